@@ -1,0 +1,1 @@
+"""The bundle: what is handed over, and how it stays whole."""

@@ -1,0 +1,1 @@
+"""Sound: reading, measuring, cleaning, levelling. The only place that runs ffmpeg."""

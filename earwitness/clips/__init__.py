@@ -1,0 +1,1 @@
+"""Moments worth posting: choosing, cutting, captioning."""

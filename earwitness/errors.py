@@ -1,0 +1,159 @@
+"""Everything that can go wrong, each with an exit code and a remedy.
+
+One root, two markers: `Transient` errors may succeed when tried again, `Terminal` ones will not. Retries look at
+the class and never at the text.
+"""
+
+from collections.abc import Iterable
+from enum import IntEnum
+from typing import Any, ClassVar
+
+
+class ExitCode(IntEnum):
+    """What the command line returns; also written into results as `error.exit_code`."""
+
+    DONE = 0
+    BUG = 1
+    USAGE = 2
+    BAD_RECORDING = 3
+    UNAVAILABLE = 4
+    BUDGET = 5
+    STORAGE = 6
+    PARTIAL = 7
+    INTERRUPTED = 130
+
+
+class EarwitnessError(Exception):
+    """Root of all expected failures.
+
+    Args:
+        message: what was found, and what is allowed.
+        remedy: what to do next, as an imperative sentence.
+        details: plain values for logs and artifacts (never secrets).
+    """
+
+    code: ClassVar[str] = "error"
+    exit_code: ClassVar[ExitCode] = ExitCode.BUG
+
+    def __init__(self, message: str, remedy: str = "", **details: Any) -> None:
+        super().__init__(message, remedy)
+        self.message = message
+        self.remedy = remedy
+        self.details = details
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.message, self.remedy, self.details)
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.remedy}".strip()
+
+    def attrs(self) -> dict[str, Any]:
+        """The fields that results, artifacts and alerts print."""
+        return {
+            "code": self.code,
+            "message": self.message,
+            "remedy": self.remedy,
+            "exit_code": int(self.exit_code),
+            "transient": isinstance(self, Transient),
+        }
+
+
+def _rebuild(cls: type[EarwitnessError], message: str, remedy: str, details: dict[str, Any]) -> EarwitnessError:
+    return cls(message, remedy, **details)
+
+
+class Transient(EarwitnessError):
+    """May succeed when tried again."""
+
+
+class Terminal(EarwitnessError):
+    """Will fail again in the same way."""
+
+
+class UsageError(Terminal):
+    """A setting, option or argument is not acceptable."""
+
+    code = "usage"
+    exit_code = ExitCode.USAGE
+
+
+class UnknownValue(UsageError):
+    """A name is not one of the allowed ones."""
+
+    code = "unknown-value"
+
+    @classmethod
+    def of(cls, what: str, got: str, allowed: Iterable[str]) -> "UnknownValue":
+        """Build the message from what was given and what is allowed."""
+        names = ", ".join(sorted(allowed))
+        return cls(f"Unknown {what} {got!r}.", f"Use one of: {names}.", what=what, got=got)
+
+
+class BadRecording(Terminal):
+    """The file is missing, unreadable, or holds no usable sound."""
+
+    code = "bad-recording"
+    exit_code = ExitCode.BAD_RECORDING
+
+
+class BadTranscript(Terminal):
+    """A transcript given beside the recording can't be read."""
+
+    code = "bad-transcript"
+    exit_code = ExitCode.USAGE
+
+
+class ContractBroken(Terminal):
+    """A stage gave data that breaks its contract; the message names the rows."""
+
+    code = "contract-broken"
+    exit_code = ExitCode.BUG
+
+
+class EngineUnavailable(Terminal):
+    """No allowed engine or model can run here; the message lists what was tried."""
+
+    code = "engine-unavailable"
+    exit_code = ExitCode.UNAVAILABLE
+
+
+class EngineFailed(Terminal):
+    """An engine ran and refused the work for a reason that trying again won't change."""
+
+    code = "engine-failed"
+    exit_code = ExitCode.UNAVAILABLE
+
+
+class EngineCrashed(Transient):
+    """The process that ran an engine died (native crash, out of memory, killed)."""
+
+    code = "engine-crashed"
+    exit_code = ExitCode.UNAVAILABLE
+
+
+class EngineTimeout(Transient):
+    """An engine passed the time limit of its stage and was stopped."""
+
+    code = "engine-timeout"
+    exit_code = ExitCode.UNAVAILABLE
+
+
+class ToolFailed(Transient):
+    """ffmpeg died or stalled on a file that it should be able to process."""
+
+    code = "tool-failed"
+    exit_code = ExitCode.UNAVAILABLE
+
+
+class StorageError(Terminal):
+    """Disk full, not writable, or a path that can't be used."""
+
+    code = "storage"
+    exit_code = ExitCode.STORAGE
+
+
+class DamagedFile(ValueError):
+    """A stored file is missing or its digest differs; loading code treats it as a cache miss.
+
+    A `ValueError`, so that pydantic turns it into a validation failure while a checkpoint is loaded.
+    """

@@ -1,0 +1,1 @@
+"""Notes and stories whose every sentence points to its evidence."""

@@ -1,0 +1,222 @@
+"""One model of every option: the Python API, the command line, the Prefect form and job files read this.
+
+A setting that says "as the profile says" is filled from `earwitness/profiles/<profile>.toml` by
+`earwitness.profiles.resolve`; stage code only ever sees resolved settings.
+"""
+
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator, model_validator
+
+
+def by_profile(description: str, **bounds: Any) -> Any:
+    """A field without a default of its own: the profile decides unless the user does."""
+    return Field(default=None, description=f"{description} (empty: as the profile says)", **bounds)
+
+
+class Profile(StrEnum):
+    """What the recording is, and so what should come out of it."""
+
+    TABLETOP = "tabletop"
+    """A session of a role-playing game: recap, story, characters, game master."""
+    PODCAST = "podcast"
+    """An episode: clips first, show notes, chapters."""
+    ARCHIVE = "archive"
+    """An oral-history or heritage recording: abstract, subjects, fixity."""
+    WORKPLACE = "workplace"
+    """A meeting or a day of interactions: decisions and action items."""
+
+
+class StageSettings(BaseModel):
+    """Base of the settings of one stage; exactly these enter the key of its checkpoint."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_means_default(cls, data: Any) -> Any:
+        return {k: v for k, v in data.items() if v is not None} if isinstance(data, dict) else data
+
+
+class Limits(BaseModel):
+    """How long and how often a stage may try. Never part of a checkpoint's key."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    retries: int = Field(default=2, ge=0, le=10, description="further tries after a transient failure")
+    retry_delay_s: float = Field(default=2.0, ge=0, le=600, description="first pause; doubles each time, with jitter")
+    min_timeout_s: float = Field(default=900, gt=0, description="time limit of a try, for short recordings")
+    timeout_per_hour_s: float = Field(default=14_400, gt=0, description="added per hour of sound")
+
+
+class ValidateSettings(StageSettings):
+    """Reading and measuring the recording."""
+
+    min_score: float = Field(default=0.2, ge=0, le=1, description="a recording that scores lower is refused")
+    enhance_below: float = Field(default=0.6, ge=0, le=1, description="enhancement is considered under this score")
+    min_duration_s: float = Field(default=0.3, ge=0.05, le=60, description="shorter recordings are refused")
+
+
+class PreprocessSettings(StageSettings):
+    """Making the copy that the speech engines hear."""
+
+    enhance: Literal["auto", "always", "never"] = Field(
+        default="auto", description="auto: only where the quality verdict asks for it"
+    )
+
+
+class ListenSettings(StageSettings):
+    """Making the copy that people hear."""
+
+    loudness_lufs: float = Field(default=-16.0, ge=-31, le=-9, description="integrated loudness of listen.m4a")
+    bit_rate_kbps: int = Field(default=64, ge=32, le=320, description="of listen.m4a")
+
+
+class DiarizeSettings(StageSettings):
+    """Finding who speaks when."""
+
+    engine: Literal["auto", "pyannote", "bundled"] = Field(
+        default="auto", description="pyannote: community-1 (needs a token once); bundled: needs nothing"
+    )
+    model: str = Field(
+        default="pyannote/speaker-diarization-community-1", description="hub id or folder of the pyannote pipeline"
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="where models run")
+    speakers: int | None = Field(default=None, ge=1, le=50, description="exact number of speakers, if known")
+    min_speakers: int | None = Field(default=None, ge=1, le=50, description="at least this many")
+    max_speakers: int | None = Field(default=None, ge=1, le=50, description="at most this many")
+
+
+class TranscribeSettings(StageSettings):
+    """Finding the words."""
+
+    engine: Literal["auto", "sidecar", "whisperx", "bundled"] = Field(
+        default="auto",
+        description="auto: a transcript beside the recording, else whisperX, else the bundled recogniser",
+    )
+    model: str = Field(default="small", description="Whisper model name or folder of a CTranslate2 model")
+    language: str | None = Field(default=None, description="ISO 639-1, e.g. en; empty: detect")
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="where models run")
+    compute_type: Literal["auto", "int8", "float16", "float32"] = Field(
+        default="auto", description="arithmetic of the Whisper model"
+    )
+    batch_size: int = Field(default=8, ge=1, le=128, description="windows recognised together")
+    find_sidecar: bool = Field(default=True, description="look for a transcript with the recording's name beside it")
+
+
+class AlignSettings(StageSettings):
+    """Giving each word its time and speaker."""
+
+    engine: Literal["auto", "whisperx", "bundled"] = Field(
+        default="auto", description="whisperx: wav2vec2 alignment; bundled: forced alignment with PocketSphinx"
+    )
+    model: str | None = Field(default=None, description="hub id or folder of a wav2vec2 CTC model; empty: by language")
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="where models run")
+    pause_s: float = Field(default=1.2, ge=0.1, le=30, description="a longer pause starts a new utterance")
+    max_utterance_s: float = Field(
+        default=30, ge=5, le=600, description="a longer utterance is split at the end of a sentence"
+    )
+
+
+class SummarizeSettings(StageSettings):
+    """Writing the notes."""
+
+    engine: Literal["auto", "extractive"] = Field(default="auto", description="extractive: bundled, cites everything")
+    words: int | None = Field(default=None, ge=20, le=20_000, description="length of the notes; empty: by length")
+    chapters: int | None = Field(default=None, ge=1, le=100, description="number of chapters; empty: by content")
+    headings: tuple[str, ...] = by_profile("headings of the notes, in order")
+    story: bool = by_profile("also tell it as a story (story.md)")
+
+
+class ClipSettings(StageSettings):
+    """Choosing and rendering clips."""
+
+    count: int = by_profile("clips at most", ge=0, le=20)
+    min_s: float = by_profile("shortest clip in seconds", ge=3, le=600)
+    max_s: float = by_profile("longest clip in seconds", ge=5, le=900)
+    video: bool = by_profile("also render a captioned video of each clip")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "ClipSettings":
+        if self.min_s is not None and self.max_s is not None and self.min_s >= self.max_s:
+            raise ValueError(f"clip.min_s ({self.min_s}) must be less than clip.max_s ({self.max_s})")
+        return self
+
+
+class PublishSettings(StageSettings):
+    """Writing the bundle."""
+
+    report: bool = Field(default=True, description="write report.html")
+
+
+_CLOCK = r"(?:(?:(\d+):)?(\d{1,2}):)?(\d+(?:\.\d{1,3})?)"
+_SLICE = re.compile(rf"^\s*{_CLOCK}\s*-\s*{_CLOCK}\s*$")
+
+
+def parse_slice(text: str) -> tuple[int, int]:
+    """`10:00-12:00`, `1:02:03.5-1:03:00` or `90-120` → (start_ms, end_ms).
+
+    Raises:
+        ValueError: not of that form, or empty.
+    """
+    match = _SLICE.match(text)
+    if not match:
+        raise ValueError(f"slice {text!r} is not START-END, such as 10:00-12:00 or 90-120")
+
+    def at(hours: str | None, minutes: str | None, seconds: str) -> int:
+        return (int(hours or 0) * 60 + int(minutes or 0)) * 60_000 + round(float(seconds) * 1000)
+
+    groups = match.groups()
+    start, end = at(*groups[:3]), at(*groups[3:])
+    if end <= start:
+        raise ValueError(f"slice {text!r} ends before it starts")
+    return start, end
+
+
+class RunOptions(BaseModel):
+    """Everything a run can be told."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    profile: Profile = Field(default=Profile.TABLETOP, description="what kind of recording it is")
+    out: Path = Field(default=Path("earwitness-out"), description="folder that bundles are written to")
+    cast: Path | None = Field(default=None, description="cast file (YAML or TOML): people, characters, roles")
+    transcript: Path | None = Field(default=None, description="a transcript of the recording, aligned to it")
+    speakers: int | None = Field(default=None, ge=1, le=50, description="exact number of speakers, if known")
+    min_speakers: int | None = Field(default=None, ge=1, le=50, description="at least this many speakers")
+    max_speakers: int | None = Field(default=None, ge=1, le=50, description="at most this many speakers")
+    slice: str | None = Field(default=None, description="only this part, e.g. 10:00-12:00")
+    validate_: ValidateSettings = Field(
+        default_factory=ValidateSettings,
+        validation_alias=AliasChoices("validate", "validate_"),
+        serialization_alias="validate",
+        description="reading and measuring",
+    )
+    preprocess: PreprocessSettings = Field(default_factory=PreprocessSettings, description="the engines' copy")
+    listen: ListenSettings = Field(default_factory=ListenSettings, description="the people's copy")
+    diarize: DiarizeSettings = Field(default_factory=DiarizeSettings, description="who speaks when")
+    transcribe: TranscribeSettings = Field(default_factory=TranscribeSettings, description="what is said")
+    align: AlignSettings = Field(default_factory=AlignSettings, description="when each word is said")
+    summarize: SummarizeSettings = Field(default_factory=SummarizeSettings, description="the notes")
+    clip: ClipSettings = Field(default_factory=ClipSettings, description="the clips")
+    publish: PublishSettings = Field(default_factory=PublishSettings, description="the bundle")
+    limits: Limits = Field(default_factory=Limits, description="time limits and retries of every stage")
+
+    @field_validator("slice")
+    @classmethod
+    def _slice_is_readable(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_slice(value)
+        return value
+
+    @model_validator(mode="after")
+    def _counts_agree(self) -> "RunOptions":
+        low, exact, high = self.min_speakers, self.speakers, self.max_speakers
+        if exact is not None and (low is not None or high is not None):
+            raise ValueError("give either an exact number of speakers or a minimum and maximum, not both")
+        if low is not None and high is not None and low > high:
+            raise ValueError(f"min_speakers ({low}) is more than max_speakers ({high})")
+        return self

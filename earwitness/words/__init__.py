@@ -1,0 +1,1 @@
+"""Words with times and speakers, the cast, and the text formats."""
