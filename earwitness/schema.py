@@ -27,6 +27,7 @@ class StageResult(Record):
 
     volatile: ClassVar[frozenset[str]] = frozenset({"provenance"})
 
+    warnings: list[str] = Field(default_factory=list, description="what the user should know about this result")
     provenance: Provenance | None = None
 
     def digest(self) -> str:
