@@ -24,8 +24,8 @@ def run_flow(path: PathArgument | Sequence[PathArgument], **options: Any) -> Run
             `cast="cast.yaml"`, `transcript="talk.srt"`, `speakers=4`, `clip={"count": 2}`, ...
 
     Returns:
-        The result of a file; a list of results for a folder or a list. A recording that fails is a result with `outcome="failed"` and an
-        `error`, never an exception.
+        The result of a file; a list of results for a folder or a list. A recording that fails is a result with
+        `outcome="failed"` and an `error`, never an exception.
 
     Raises:
         UsageError: an option is unknown or not acceptable.

@@ -41,7 +41,7 @@ def stage(name: str, *, version: str, unkeyed: tuple[str, ...] = ()) -> Callable
             provenance = Provenance(
                 started_at=started.isoformat(timespec="seconds"), seconds=round(time.perf_counter() - clock, 3)
             )
-            return result.model_copy(update={"provenance": provenance})
+            return result.sealed(provenance)
 
         return task(
             name=name,

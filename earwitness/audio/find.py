@@ -6,56 +6,12 @@ from pathlib import Path
 
 from earwitness.errors import BadRecording
 
-MEDIA_SUFFIXES = frozenset(
-    [
-        ".3gp",
-        ".aac",
-        ".ac3",
-        ".aif",
-        ".aifc",
-        ".aiff",
-        ".amr",
-        ".ape",
-        ".au",
-        ".avi",
-        ".caf",
-        ".dts",
-        ".flac",
-        ".flv",
-        ".gsm",
-        ".m2ts",
-        ".m4a",
-        ".m4b",
-        ".m4v",
-        ".mka",
-        ".mkv",
-        ".mov",
-        ".mp2",
-        ".mp3",
-        ".mp4",
-        ".mpc",
-        ".mpeg",
-        ".mpg",
-        ".mts",
-        ".oga",
-        ".ogg",
-        ".ogv",
-        ".opus",
-        ".ra",
-        ".rf64",
-        ".rm",
-        ".snd",
-        ".spx",
-        ".tta",
-        ".w64",
-        ".wav",
-        ".wave",
-        ".webm",
-        ".wma",
-        ".wmv",
-        ".wv",
-    ]
+_ENDINGS = (
+    ".3gp .aac .ac3 .aif .aifc .aiff .amr .ape .au .avi .caf .dts .flac .flv .gsm .m2ts .m4a .m4b .m4v .mka .mkv .mov "
+    ".mp2 .mp3 .mp4 .mpc .mpeg .mpg .mts .oga .ogg .ogv .opus .ra .rf64 .rm .snd .spx .tta .w64 .wav .wave .webm .wma "
+    ".wmv .wv"
 )
+MEDIA_SUFFIXES = frozenset(_ENDINGS.split())
 """Endings that are looked for in a folder; a file named outright may have any."""
 
 _MANIFEST = "manifest-sha256.txt"
