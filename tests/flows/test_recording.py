@@ -73,7 +73,8 @@ def digests(bundle: Path) -> dict[str, str]:
 def test_first_run_is_done_and_complete(first: RunResult) -> None:
     assert first.error is None
     assert first.outcome is Outcome.DONE
-    assert list(first.stages) and set(first.stages) == set(STAGES)
+    assert list(first.stages)
+    assert set(first.stages) == set(STAGES)
     assert {run.state for run in first.stages.values()} == {"computed"}
     assert first.bundle is not None
     assert set(digests(first.bundle)) >= FILES
