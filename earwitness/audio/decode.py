@@ -45,9 +45,13 @@ class Part:
         return source(self.path, start_ms=self.start_ms, end_ms=self.end_ms)[f"a:{self.track}"]
 
 
-def even_mix(channels: int) -> list[float]:
-    """Every channel counts the same."""
-    return [1 / channels] * channels
+def even_mix(track: AudioTrack) -> list[float]:
+    """Every channel counts the same, apart from low-frequency effects, which are no speech."""
+    names = (track.channel_names + [""] * track.channels)[: track.channels]
+    kept = [not name.startswith("LFE") for name in names]
+    if not any(kept):
+        kept = [True] * track.channels
+    return [1 / sum(kept) if keep else 0.0 for keep in kept]
 
 
 def is_wide(track: AudioTrack) -> bool:
@@ -111,7 +115,7 @@ def decode_and_measure(
     sample = np.dtype(np.float32 if wide else np.int16)
     codec = ("f32" if wide else "s16") + ("le" if np.little_endian else "be")
     native = split[0].output("pipe:1", format=codec, acodec=f"pcm_{codec}", ar=rate, ac=channels)
-    mono = split[1] if channels <= 2 else mixed_down(split[1], even_mix(channels))
+    mono = split[1] if channels <= 2 else mixed_down(split[1], even_mix(track))
     speech = mono.output(f"file:{target}", **FLAC_OPTIONS)
 
     meter = Meter(rate, channels, loudness_weights(track))

@@ -50,7 +50,7 @@ def ending_of(path: Path) -> Ending:
 
 
 def _short_of(missing: int, declared_ms: int | None = None) -> Ending:
-    return Ending(declared_ms, missing, f"the header promises {missing:,} bytes more than the file holds")
+    return Ending(declared_ms, missing, note=f"the header promises {missing:,} bytes more than the file holds")
 
 
 def _wav(file: BinaryIO, size: int) -> Ending:
@@ -74,7 +74,7 @@ def _wav(file: BinaryIO, size: int) -> Ending:
             if length <= size - start:
                 return Ending()
             if length >= _ALMOST_4G:
-                return Ending(declared, 0, "the header declares the largest possible size")
+                return Ending(declared, note="the header declares the largest possible size")
             return _short_of(length - (size - start), declared)
         file.seek(start + length + length % 2)
     return Ending()

@@ -181,7 +181,8 @@ class Meter:
             snr_db=_round(_snr(floor, speech), 1),
             silence_share=round(_silence_share(levels, threshold) if speech is not None else 1.0, 4),
             bandwidth_hz=_round(self._bandwidth(threshold), 0),
-            dc_offset=round(float(np.abs(self._dc / self._samples).max()), 5),
+            # Floats beyond full scale are turned down when they are used; their offset shrinks with them.
+            dc_offset=round(float(np.abs(self._dc / self._samples).max()) / max(1.0, self._peak), 5),
             channel_balance_db=self._balance(means),
         )
         return Measured(

@@ -151,8 +151,11 @@ def _sound(metrics: Metrics, add: Add) -> float:
         text = f"It is very quiet ({loudness:.0f} LUFS; speech is usually at -16 to -30)."
         add(IssueCode.QUIET, "serious" if loudness < -55 else "warning" if loudness < -45 else "info", text)
     elif loudness > _OVERLOUD_LUFS:
-        over = f", with samples up to {metrics.peak_dbfs:+.0f} dBFS" if (metrics.peak_dbfs or 0) > 0.5 else ""
-        add(IssueCode.LOUD, "warning", f"It is very loud ({loudness:.0f} LUFS{over}); it was probably overdriven.")
+        add(IssueCode.LOUD, "warning", f"It is very loud ({loudness:.0f} LUFS); it was probably overdriven.")
+    over = metrics.peak_dbfs or 0.0
+    if over > 0.5:
+        text = f"Its samples go up to {over:.0f} dB over full scale; it was turned down to fit."
+        add(IssueCode.LOUD, "warning" if over > 6 else "info", text)
 
     if metrics.silence_share > _SILENT_SHARE:
         factor *= 0.85

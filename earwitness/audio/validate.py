@@ -23,6 +23,7 @@ _GRACE_S = 900.0
 _SLOWEST = 5.0
 
 _LOST_ENOUGH = 0.01
+_DEAD_DB = 60.0
 _ESTIMATED_CONTAINERS = frozenset(
     {"aac", "ac3", "eac3", "dts", "gsm", "g722", "amr", "loas", "mpeg", "mpegts", "truehd"}
 )
@@ -144,7 +145,7 @@ def _check_slice(slice_ms: tuple[int, int], probed: Probed) -> None:
 
 
 @dataclass(frozen=True)
-class _Mix:
+class Mix:
     """How channels become one."""
 
     weights: list[float]
@@ -158,7 +159,7 @@ class _Decoded:
     track: int
     measured: Measured
     report: Report
-    mix: _Mix
+    mix: Mix
     speech: Path
     track_note: str
 
@@ -209,11 +210,11 @@ def _decode(
         )
     if measured.nonfinite >= measured.samples * track.channels:
         raise BadRecording(f"No sample of {path.name} is a number.", "Export it again, as 16-bit WAV for instance.")
-    mix = choose_mix(measured, track.channels)
+    mix = choose_mix(measured, even_mix(track))
     over = max(1.0, 10 ** ((measured.metrics.peak_dbfs or 0) / 20))
     if over > 1.0:  # floats over full scale: turned down, not cut off
-        mix = _Mix([weight / over for weight in mix.weights], mix.dead, mix.note, mix.lost)
-    if measured.nonfinite or mix.weights != even_mix(track.channels):
+        mix = Mix([weight / over for weight in mix.weights], mix.dead, mix.note, mix.lost)
+    if measured.nonfinite or mix.weights != even_mix(track):
         write_speech(part, mix.weights, target, clean=measured.nonfinite > 0, limit_s=limit_s)
     if speech_duration_ms(target) == 0:
         raise BadRecording(f"No sound could be decoded from {path.name}.", "Export it again.")
@@ -221,34 +222,41 @@ def _decode(
     return _Decoded(index, measured, report, mix, target, note)
 
 
-def choose_mix(measured: Measured, channels: int) -> _Mix:
+def choose_mix(measured: Measured, even: list[float]) -> Mix:
     """Weights for the mono copy that lose no channel and cancel nothing.
 
     An even mix, unless a channel is dead (left out) or channels cancel each other (their difference, or the one
     channel that holds most).
+
+    Args:
+        measured: what the meter found.
+        even: weights of the even mix; channels with weight 0 (low-frequency effects) are never used.
     """
-    live = [channel for channel, level in enumerate(measured.channel_dbfs) if level is not None]
-    loudest = max((level for level in measured.channel_dbfs if level is not None), default=0.0)
-    live = [channel for channel in live if (measured.channel_dbfs[channel] or 0.0) > loudest - 60]
-    dead = tuple(channel for channel in range(channels) if channel not in live)
-    if not live or channels == 1:
-        return _Mix(even_mix(channels))
-    weights = [1 / len(live) if channel in live else 0.0 for channel in range(channels)]
+    levels = {
+        channel: level for channel, level in enumerate(measured.channel_dbfs) if level is not None and even[channel] > 0
+    }
+    live = [channel for channel, level in levels.items() if level > max(levels.values()) - _DEAD_DB]
+    dead = tuple(channel for channel, weight in enumerate(even) if weight > 0 and channel not in live)
+    if not live:
+        return Mix(even)
+    weights = [1 / len(live) if channel in live else 0.0 for channel in range(len(even))]
     lost = measured.lost_share
     if not lost or len(live) == 1 or lost["average"] <= _LOST_ENOUGH:
-        return _Mix(weights, dead)
-    best = min(lost, key=lambda name: (lost[name] - (_LOST_ENOUGH if name == "average" else 0), name))
+        return Mix(weights, dead)
+    loudest_first = sorted(live, key=lambda channel: -levels[channel])
+    names = [name for name in ("average", "difference", *map(str, loudest_first)) if name in lost]
+    best = min(names, key=lambda name: lost[name])  # the first of equals
     share = f"{lost['average']:.0%}"
     if best == "average":
         text = f"Its channels cancel each other in {share} of the sound, and no other mix keeps more."
-        return _Mix(weights, dead, text, lost[best])
+        return Mix(weights, dead, text, lost[best])
     if best == "difference":
         text = (
             f"Its channels are in antiphase: a plain mix would cancel {share} of the sound; one of them is turned over."
         )
-        return _Mix([0.5, -0.5], dead, text, lost[best])
+        return Mix([0.5, -0.5], dead, text, lost[best])
     text = f"Its channels cancel each other in {share} of the sound: only channel {int(best) + 1} is used."
-    return _Mix([float(channel == int(best)) for channel in range(channels)], dead, text, lost[best])
+    return Mix([float(channel == int(best)) for channel in range(len(even))], dead, text, lost[best])
 
 
 def _reading(facts: RecordingFacts, decoded: _Decoded, ending: Ending) -> Reading:
