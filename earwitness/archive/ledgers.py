@@ -39,7 +39,7 @@ class CoverageLedger(Record):
     speech_s: float | None = Field(description="by voice activity, else by speaker turns; absent when neither ran")
     speech_without_words_s: float | None = Field(description="stretches of at least 0.5 s, pauses under 1 s bridged")
     speech_without_words: list[TimeSpan] = Field(default_factory=list)
-    speech_without_speaker_s: float | None = Field(description="speech outside every speaker's turns")
+    speech_without_speaker_s: float | None = Field(description="the same for speech outside every speaker's turns")
     skipped_s: float = Field(description="sound that no words were looked for in")
     skipped: list[SkippedStretch] = Field(default_factory=list)
     words: int = Field(ge=0)
@@ -94,16 +94,15 @@ def coverage_ledger(findings: Findings, utterances: Sequence[Utterance]) -> Cove
     speech = merge(transcribed.speech_spans) if transcribed else (merge(turns) if turns is not None else None)
     words = [word for utterance in utterances for word in utterance.words]
     bare = subtract(speech, _covered(utterances)) if speech is not None and transcribed else None
-    gaps = None if bare is None else [span for span in bare if span[1] - span[0] >= SHORTEST_GAP_MS]
+    gaps = None if bare is None else _countable(bare)
+    nobody = _countable(subtract(speech, merge(turns))) if speech is not None and turns is not None else None
     skipped = transcribed.skipped if transcribed else []
     return CoverageLedger(
         duration_s=findings.preprocessed.duration_ms / 1000,
         speech_s=_total_s(speech),
         speech_without_words_s=_total_s(gaps),
         speech_without_words=[TimeSpan(start_s=a / 1000, end_s=b / 1000) for a, b in gaps or []],
-        speech_without_speaker_s=_total_s(subtract(speech, merge(turns)))
-        if speech is not None and turns is not None
-        else None,
+        speech_without_speaker_s=_total_s(nobody),
         skipped_s=sum(span.end_ms - span.start_ms for span in skipped) / 1000,
         skipped=[
             SkippedStretch(start_s=span.start_ms / 1000, end_s=span.end_ms / 1000, reason=span.reason)
@@ -181,6 +180,10 @@ def subtract(spans: Iterable[Span], holes: Sequence[Span]) -> list[Span]:
         if at < end:
             left.append((at, end))
     return left
+
+
+def _countable(spans: Iterable[Span]) -> list[Span]:
+    return [span for span in spans if span[1] - span[0] >= SHORTEST_GAP_MS]
 
 
 def _covered(utterances: Iterable[Utterance]) -> list[Span]:

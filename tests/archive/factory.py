@@ -77,7 +77,7 @@ def _timed_words() -> tuple[Word, ...]:
     words, at = [], 1_200
     for number, (speaker, text) in enumerate(SCRIPT, start=1):
         if number in {7, 18}:
-            at -= 900  # an interjection over the end of what is being said
+            at -= 1_900  # an interjection over the end of what is being said
         for token in text.split():
             length = 150 + 42 * len(token)
             score = float(np.clip(random.normal(0.88, 0.1), 0.05, 0.995))
