@@ -1,7 +1,7 @@
 """What the page shows, made ready for its template: plain values, names resolved, nothing computed in HTML."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -9,6 +9,7 @@ from urllib.parse import quote
 from earwitness.archive.findings import Findings
 from earwitness.archive.ledgers import LOW_CONFIDENCE
 from earwitness.archive.record import RecordedSpeaker, RecordingJson
+from earwitness.notes.notes import Notes
 from earwitness.report.timeline import LANE_HEIGHT, lane_path, overlaps, ticks_of, wave_path
 from earwitness.words.formats import clock_text
 from earwitness.words.transcript import Utterance
@@ -26,6 +27,7 @@ STAGE_NAMES = {
     "clip": "Clips",
     "publish": "This bundle",
 }
+_STORY_CITATION = re.compile(r"\[(u\d+(?:[,;\s]+u\d+)*)\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ def page_view(findings: Findings, recording: RecordingJson, utterances: Sequence
     people = {speaker.label: number for number, speaker in enumerate(recording.speakers)}
     known = {utterance.id: utterance for utterance in utterances}
     notes = findings.summarized.notes if findings.summarized else None
-    numbers = _citation_numbers(claim.evidence for claim in notes.claims) if notes else {}
+    numbers = _citation_numbers(notes) if notes else {}
     names = {speaker.label: speaker.name for speaker in recording.speakers}
     fallbacks = [
         {"stage": STAGE_NAMES.get(stage, stage), "name": use.name, "reason": use.reason}
@@ -99,19 +101,20 @@ def story_html(story: str, known: Mapping[str, Utterance], numbers: Mapping[str,
     def cite(match: re.Match[str]) -> str:
         ids = re.split(r"[,;\s]+", match[1])
         links = [
-            f'<a class="cite" href="#{id_}" data-u="{id_}">{numbers.get(id_, known[id_].id.lstrip("u0"))}</a>'
+            f'<a class="cite" href="#{id_}" data-u="{id_}" aria-label="Source {numbers[id_]}">{numbers[id_]}</a>'
             for id_ in ids
-            if id_ in known
+            if id_ in known and id_ in numbers
         ]
         return " ".join(links) if links else match[0]
 
-    return Markup(re.sub(r"\[(u\d+(?:[,;\s]+u\d+)*)\]", cite, html))  # noqa: S704 - rendered with HTML off
+    return Markup(_STORY_CITATION.sub(cite, html))  # noqa: S704 - rendered with HTML off
 
 
-def _citation_numbers(evidence: Iterable[Sequence[str]]) -> dict[str, int]:
-    """Utterance → its number, counted in the order in which utterances are first cited."""
-    ids = dict.fromkeys(id_ for cited in evidence for id_ in cited)
-    return {id_: number for number, id_ in enumerate(ids, start=1)}
+def _citation_numbers(notes: Notes) -> dict[str, int]:
+    """Utterance → its number, counted in the order in which notes, then story, first cite it."""
+    cited = [id_ for claim in notes.claims for id_ in claim.evidence]
+    cited += [id_ for group in _STORY_CITATION.findall(notes.story or "") for id_ in re.split(r"[,;\s]+", group)]
+    return {id_: number for number, id_ in enumerate(dict.fromkeys(cited), start=1)}
 
 
 def _sections(
@@ -144,7 +147,6 @@ def _sections(
             ],
         }
         for section in notes.sections
-        if section.claims
     ]
 
 

@@ -237,9 +237,9 @@ def notes() -> Notes:
         words_read=len(timed_words()),
         story=(
             "# The knight of Hollow Keep\n\nRain ran down the stones of Hollow Keep, and behind the gate something "
-            "breathed. *Tamsin* laid her ear to the wood. [1]\n\nThen Edric Vale raised the silver lantern, and a "
-            "knight without a head turned towards the light. “Who carries the lantern of my daughter?” [2]\n\n"
-            "When they had told him the truth, the bells rang for the first time in a hundred years.\n"
+            "breathed. *Tamsin* laid her ear to the wood. [u0003]\n\nThen Edric Vale raised the silver lantern, and a "
+            "knight without a head turned towards the light. “Who carries the lantern of my daughter?” [u0012] [u0014]\n\n"
+            "When they had told him the truth, the bells rang for the first time in a hundred years. [u0019]\n"
         ),
     )
 
