@@ -8,6 +8,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from earwitness.notes.wording import FUNCTION_WORDS
 
@@ -49,7 +50,7 @@ def find_scenes(words: Sequence[Sequence[str]], lengths: Sequence[int], wanted: 
     else:
         cuts = _topped_up(cuts, lengths, most - 1)
     edges = [0, *sorted(cuts), len(words)]
-    return [Scene(start, end - 1) for start, end in zip(edges, edges[1:], strict=False)]
+    return [Scene(start, end - 1) for start, end in pairwise(edges)]
 
 
 def _depths(words: Sequence[Sequence[str]]) -> list[float]:
@@ -108,7 +109,7 @@ def _topped_up(cuts: list[int], lengths: Sequence[int], wanted: int) -> list[int
     cuts = sorted(cuts)
     while len(cuts) < wanted:
         edges = [0, *cuts, len(lengths)]
-        spans = [(start, end) for start, end in zip(edges, edges[1:], strict=False) if end - start > 1]
+        spans = [(start, end) for start, end in pairwise(edges) if end - start > 1]
         start, end = max(spans, key=lambda span: (sum(lengths[span[0] : span[1]]), -span[0]))
         half, run = sum(lengths[start:end]) / 2, 0
         for place in range(start + 1, end):

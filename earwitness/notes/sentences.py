@@ -81,7 +81,7 @@ def split_sentences(text: str) -> list[str]:
 def _goes_on(text: str, match: re.Match[str]) -> bool:
     """`"Where to?" he asks` is one sentence, and so is a trailing-off that goes on."""
     following = text[match.end() :].lstrip()[:1]
-    return following.islower() and (match.group()[-1] in '"”’)…' or text[match.start() - 1 : match.end()] == "..")
+    return following.islower() and (match.group()[-1] in '"”’)…' or text[match.start() - 1 : match.end()] == "..")  # noqa: RUF001
 
 
 def _bounded(sentence: str) -> Iterator[str]:

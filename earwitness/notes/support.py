@@ -13,9 +13,14 @@ from earwitness.words.transcript import Utterance
 _QUOTE = re.compile(r'"([^"]+)"|“([^”]+)”|«([^»]+)»')
 _NAME = re.compile(r"(?<![^\W_])[^\W\d_][\w'’-]*")  # noqa: RUF001
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
-_SMALL = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"]
-_SPELLED = {word: str(value) for value, word in enumerate(_SMALL)} | {
-    word: str(10 * value) for value, word in enumerate(["thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], 3)
+_SPELLED = {
+    word: str(value)
+    for start, step, listed in (
+        (0, 1, "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"),
+        (17, 1, "seventeen eighteen nineteen twenty"),
+        (30, 10, "thirty forty fifty sixty seventy eighty ninety"),
+    )
+    for value, word in zip(range(start, 101, step), listed.split(), strict=False)
 }
 
 

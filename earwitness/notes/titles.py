@@ -6,11 +6,17 @@ from collections import Counter
 from collections.abc import Sequence
 
 from earwitness.notes.sentences import count_words
-from earwitness.notes.wording import FUNCTION_WORDS, RULES_TALK
+from earwitness.notes.wording import FUNCTION_WORDS, RULES_TALK, word_set
 
 _TOKEN = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*|[.!?:\"“”…]")  # noqa: RUF001
-_IDLE = frozenset(
-    ["actually", "amazing", "anyway", "awesome", "back", "basically", "big", "bit", "cool", "definitely", "dude", "exactly", "fine", "fuck", "fucking", "good", "great", "guess", "guy", "happen", "happened", "hear", "heard", "hold", "huh", "keep", "kinda", "laughs", "laughter", "literally", "look", "looking", "looks", "love", "lots", "maybe", "mean", "minute", "nice", "old", "people", "perfect", "place", "point", "pretty", "probably", "question", "sorry", "start", "stuff", "sure", "talk", "talking", "tell", "thank", "thought", "time", "times", "today", "told", "totally", "try", "trying", "turn", "true", "um", "umm", "uh", "wait", "wanna", "wow", "yep", "yup"]
+_IDLE = word_set(
+    """
+    actually amazing anyway awesome back basically big bit cool definitely dude exactly fine fuck fucking good
+    great guess guy happen happened hear heard hold huh keep kinda laughs laughter literally look looking looks
+    love lots maybe mean minute nice old people perfect place point pretty probably question sorry start stuff
+    sure talk talking tell thank thought time times today told totally try trying turn true um umm uh wait wanna
+    wow yep yup
+    """
 )
 _TOP = 3
 
