@@ -136,8 +136,8 @@ class Report:
 
     @property
     def reason(self) -> str:
-        """The last thing that ffmpeg complained about, for people."""
-        line = self.last[-1] if self.last else f"exit status {self.returncode}"
+        """The first thing that ffmpeg complained about, for people: what follows is mostly its echo."""
+        line = self.first[0] if self.first else f"exit status {self.returncode}"
         return line.rsplit("] ", 1)[-1]
 
     def raise_for_tool(self) -> None:
