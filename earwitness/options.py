@@ -5,11 +5,15 @@ A setting that says "as the profile says" is filled from `earwitness/profiles/<p
 """
 
 import re
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
+
+from earwitness.errors import UsageError
 
 
 def by_profile(description: str, **bounds: Any) -> Any:
@@ -189,6 +193,7 @@ class RunOptions(BaseModel):
     min_speakers: int | None = Field(default=None, ge=1, le=50, description="at least this many speakers")
     max_speakers: int | None = Field(default=None, ge=1, le=50, description="at most this many speakers")
     slice: str | None = Field(default=None, description="only this part, e.g. 10:00-12:00")
+    dry_run: bool = Field(default=False, description="check the recording, estimate time, storage and cost, and stop")
     validate_: ValidateSettings = Field(
         default_factory=ValidateSettings,
         validation_alias=AliasChoices("validate", "validate_"),
@@ -220,3 +225,33 @@ class RunOptions(BaseModel):
         if low is not None and high is not None and low > high:
             raise ValueError(f"min_speakers ({low}) is more than max_speakers ({high})")
         return self
+
+
+def read_options(values: Mapping[str, Any]) -> RunOptions:
+    """Options from plain values, as the API, the command line and job files give them.
+
+    Raises:
+        UsageError: unknown or unacceptable options, each with what is allowed.
+    """
+    try:
+        return RunOptions.model_validate(dict(values))
+    except ValidationError as error:
+        findings = [_explain(item) for item in error.errors()]
+        raise UsageError("; ".join(findings) + ".", "See earwitness run --help and docs/options.md.") from error
+
+
+def _explain(item: ErrorDetails) -> str:
+    where = ".".join(str(part) for part in item["loc"]) or "options"
+    if item["type"] == "extra_forbidden":
+        return f"unknown option {where}; known there: {', '.join(_known_beside(item['loc']))}"
+    return f"{where} = {item['input']!r}: {item['msg'].removeprefix('Value error, ')}"
+
+
+def _known_beside(loc: tuple[int | str, ...]) -> list[str]:
+    model: type[BaseModel] = RunOptions
+    for part in loc[:-1]:
+        field = model.model_fields.get("validate_" if part == "validate" else str(part))
+        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
+            break
+        model = field.annotation
+    return sorted("validate" if name == "validate_" else name for name in model.model_fields)

@@ -2,9 +2,11 @@
 
 import hashlib
 import json
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from earwitness.errors import DamagedFile
 
 SCHEMA_VERSION = "1.0"
 
@@ -23,15 +25,35 @@ class Provenance(Record):
 
 
 class StageResult(Record):
-    """What a stage returns: small, typed, deterministic apart from `provenance`."""
+    """What a stage returns: small, typed, deterministic apart from `provenance`.
 
-    volatile: ClassVar[frozenset[str]] = frozenset({"provenance"})
+    A sealed result carries a checksum of itself, so that loading a checkpoint with a flipped bit fails even where
+    the altered values would still be valid.
+    """
 
+    volatile: ClassVar[frozenset[str]] = frozenset({"provenance", "seal"})
+
+    warnings: list[str] = Field(default_factory=list, description="what the user should know about this result")
     provenance: Provenance | None = None
+    seal: str | None = Field(default=None, description="SHA-256 over everything else, while it is a checkpoint")
 
     def digest(self) -> str:
         """SHA-256 of the content, provenance apart: equal outputs have equal digests."""
         return digest_of(self.model_dump(mode="json", exclude=set(self.volatile)))
+
+    def sealed(self, provenance: Provenance) -> Self:
+        """A copy that knows when it was made, and notices when it was altered."""
+        stamped = self.model_copy(update={"provenance": provenance, "seal": None})
+        return stamped.model_copy(update={"seal": stamped._checksum()})
+
+    def _checksum(self) -> str:
+        return digest_of(self.model_dump(mode="json", exclude={"seal"}))
+
+    @model_validator(mode="after")
+    def _unaltered(self) -> Self:
+        if self.seal is not None and self.seal != self._checksum():
+            raise DamagedFile(f"this {type(self).__name__} was altered after it was stored")
+        return self
 
 
 def digest_of(value: Any) -> str:

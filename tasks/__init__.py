@@ -1,1 +1,9 @@
 """One module a stage: the Prefect task, its retries, its checkpoint, its contract check."""
+
+import os
+
+# Set before Prefect is imported, where the user has not decided otherwise: nothing that we ship reports home, and a
+# loaded machine may need longer than 20 s to start the in-process server.
+os.environ.setdefault("DO_NOT_TRACK", "1")
+os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")

@@ -4,6 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.prefect_server import prefect_server
+
+__all__ = ["prefect_server"]
+
 _SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 

@@ -36,4 +36,3 @@ class Clipped(StageResult):
     engine: EngineUse
     listing: ClipList
     files: dict[str, FileRef] = Field(description="path in the bundle → file")
-    warnings: list[str] = Field(default_factory=list)

@@ -53,4 +53,3 @@ class Summarized(StageResult):
 
     engine: EngineUse
     notes: Notes
-    warnings: list[str] = Field(default_factory=list)

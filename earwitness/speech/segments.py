@@ -57,4 +57,3 @@ class Transcribed(StageResult):
     )
     skipped: list[SkippedSpan] = Field(default_factory=list)
     doubts: list[Doubt] = Field(default_factory=list)
-    warnings: list[str] = Field(default_factory=list)

@@ -32,4 +32,3 @@ class Diarized(StageResult):
     count: CountEstimate
     embeddings: FileRef = Field(description="NPZ: speaker label → float32 vector, unit length")
     speech_ms: int = Field(ge=0, description="time with at least one speaker")
-    warnings: list[str] = Field(default_factory=list)

@@ -111,4 +111,3 @@ class Aligned(StageResult):
     word_count: int = Field(ge=0)
     names: dict[str, str] = Field(default_factory=dict, description="label → name that the transcript gives")
     doubts: list[Doubt] = Field(default_factory=list)
-    warnings: list[str] = Field(default_factory=list)

@@ -1,0 +1,31 @@
+"""Serve both flows from this process: the quickest way to see them in a Prefect server's UI.
+
+    prefect server start &            # or set PREFECT_API_URL to yours
+    python -m deployments.serve
+
+For schedules and priorities use a work pool and `prefect deploy --all` instead (prefect.yaml).
+"""
+
+from prefect import serve
+
+from flows.batch import process_batch
+from flows.recording import process_recording
+
+
+def main() -> None:
+    """Serve until interrupted; two recordings at a time at most, since the engines use every core."""
+    serve(
+        process_recording.to_deployment(
+            "recording",
+            tags=["earwitness"],
+            description="One recording: who said what and when, notes with citations, clips, a bundle.",
+        ),
+        process_batch.to_deployment(
+            "batch", tags=["earwitness"], description="Every recording of some files and folders, one after the other."
+        ),
+        limit=2,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""Which recordings a path stands for."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from earwitness.errors import BadRecording
+
+_ENDINGS = (
+    ".3gp .aac .ac3 .aif .aifc .aiff .amr .ape .au .avi .caf .dts .flac .flv .gsm .m2ts .m4a .m4b .m4v .mka .mkv .mov "
+    ".mp2 .mp3 .mp4 .mpc .mpeg .mpg .mts .oga .ogg .ogv .opus .ra .rf64 .rm .snd .spx .tta .w64 .wav .wave .webm .wma "
+    ".wmv .wv"
+)
+MEDIA_SUFFIXES = frozenset(_ENDINGS.split())
+"""Endings that are looked for in a folder; a file named outright may have any."""
+
+_MANIFEST = "manifest-sha256.txt"
+
+
+def recordings_in(folder: Path) -> list[Path]:
+    """Every recording below a folder, sorted; hidden files, links and finished bundles are passed over.
+
+    Raises:
+        BadRecording: there is none.
+    """
+    found: list[Path] = []
+    for parent, folders, files in os.walk(folder):
+        if _MANIFEST in files:
+            folders.clear()
+            continue
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "@", "__MACOSX")))
+        for name in sorted(files):
+            path = Path(parent) / name
+            if path.suffix.lower() in MEDIA_SUFFIXES and not name.startswith(".") and not path.is_symlink():
+                found.append(path)
+    if not found:
+        raise BadRecording(
+            f"The folder {folder} holds no recording.",
+            f"Put sound or video files into it (known endings: {' '.join(sorted(MEDIA_SUFFIXES))}).",
+        )
+    return found
+
+
+def expand(paths: Iterable[Path]) -> list[Path]:
+    """Folders become their recordings; anything else stays, found or not, each path once.
+
+    An empty folder stays too: processing it reports what is wrong, and the rest of the batch goes on.
+    """
+    result: dict[Path, None] = {}
+    for path in paths:
+        try:
+            result.update(dict.fromkeys(recordings_in(path) if path.is_dir() else [path]))
+        except BadRecording:
+            result[path] = None
+    return list(result)

@@ -1,0 +1,71 @@
+"""The command line. Results go to stdout, everything else to stderr; exit codes are `earwitness.errors.ExitCode`."""
+
+import importlib
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from earwitness import __version__
+from earwitness.errors import EarwitnessError, ExitCode
+
+_COMMANDS: Mapping[str, str] = {
+    "run": "Process recordings: who said what and when, notes, clips, a bundle.",
+    "notes": "Write notes from a transcript alone.",
+    "doctor": "Check that this machine has what Earwitness needs.",
+    "demo": "Process real and synthetic speech to see what comes out.",
+}
+
+
+class _LazyGroup(click.Group):
+    """Imports a command only when it is called, so that --help answers at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"earwitness.cli.{cmd_name}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Exit codes: 0 done, 1 a bug, 2 usage, 3 bad recording, 4 engine or service unavailable, 5 budget, "
+    "6 storage, 7 partial result, 130 interrupted.",
+)
+@click.version_option(__version__, prog_name="earwitness")
+def cli() -> None:
+    """Who said what and when, notes that cite their evidence, and clips, from recordings of people talking."""
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Run the command line; the one place that turns errors into exit codes."""
+    try:
+        code = cli.main(arguments, prog_name="earwitness", standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(_interrupted())
+    except KeyboardInterrupt:
+        sys.exit(_interrupted())
+    except click.ClickException as error:
+        error.show(sys.stderr)
+        sys.exit(ExitCode.USAGE)
+    except EarwitnessError as error:
+        click.echo(f"earwitness: {error.message}", err=True)
+        if error.remedy:
+            click.echo(f"  {error.remedy}", err=True)
+        sys.exit(error.exit_code)
+    sys.exit(code if isinstance(code, int) else ExitCode.DONE)
+
+
+def _interrupted() -> int:
+    click.echo("earwitness: interrupted; finished stages are kept and the next run goes on from there.", err=True)
+    return int(ExitCode.INTERRUPTED)

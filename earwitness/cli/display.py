@@ -1,0 +1,102 @@
+"""What people see: progress on stderr while it runs, a short result at the end."""
+
+from threading import Lock
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from earwitness.result import Outcome, RunResult
+
+
+class ProgressDisplay:
+    """A bar a stage, with its share and the time left; plain lines where stderr is no terminal."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False)
+        self._bars = Progress(
+            SpinnerColumn(finished_text="[green]✓"),
+            TextColumn("{task.fields[recording]}", style="dim"),
+            TextColumn("{task.description:<10}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(elapsed_when_finished=False),
+            TextColumn("{task.fields[note]}", style="dim", markup=False),
+            console=self._console,
+            transient=False,
+        )
+        self._tasks: dict[tuple[str, str], TaskID] = {}
+        self._guard = Lock()
+        self._waiting: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._forget_waiting()
+        if self._console.is_terminal:
+            self._bars.stop()
+
+    def say(self, text: str) -> None:
+        """Something that takes a while before the first stage starts."""
+        if self._console.is_terminal:
+            self._waiting = self._bars.add_task(text, total=None, recording="", note="")
+        else:
+            self._console.print(f"{text} ...", markup=False)
+
+    def show(self, event: Any) -> None:
+        """Take a `tasks.progress.StageEvent` (from any thread)."""
+        with self._guard:
+            self._forget_waiting()
+            if not self._console.is_terminal:
+                if event.kind == "ended":
+                    self._console.print(f"{event.recording}: {event.stage} {event.note}", markup=False)
+                return
+            key = (event.recording, event.stage)
+            if key not in self._tasks:
+                self._tasks[key] = self._bars.add_task(event.stage, total=1.0, recording=event.recording, note="")
+            done = 1.0 if event.kind == "ended" and event.note in {"computed", "cached"} else event.share
+            self._bars.update(self._tasks[key], completed=done, note=event.note)
+
+    def _forget_waiting(self) -> None:
+        if self._waiting is not None:
+            self._bars.remove_task(self._waiting)
+            self._waiting = None
+
+
+def describe(result: RunResult) -> str:
+    """A few lines for a person: what happened, what to mind, where to look."""
+    lines = [f"{result.source}: {result.outcome.value}"]
+    if result.error is not None:
+        lines.append(f"  {result.error.message}")
+        if result.error.remedy:
+            lines.append(f"  → {result.error.remedy}")
+    if result.estimate is not None:
+        estimate = result.estimate
+        lines.append(
+            f"  about {_minutes(estimate.seconds)}, {estimate.storage_bytes / 1e6:.0f} MB, "
+            f"${estimate.cost_usd:.2f} ({estimate.basis})"
+        )
+    if result.duration_s is not None and result.outcome in {Outcome.DONE, Outcome.PARTIAL}:
+        people = ", ".join(result.names) or "unknown"
+        lines.append(f"  {_minutes(result.duration_s)} of sound in {_minutes(result.seconds)}; speakers: {people}")
+        engines = ", ".join(f"{stage} {name}" for stage, name in result.engines.items() if name != "ffmpeg")
+        lines.append(f"  engines: {engines}; cost ${result.cost_usd:.2f}")
+    lines += [f"  mind: {warning}" for warning in result.warnings]
+    if result.bundle is not None:
+        lines.append(f"  look at {result.bundle / 'report.html'}")
+    return "\n".join(lines)
+
+
+def _minutes(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    hours, rest = divmod(whole, 3600)
+    return f"{hours} h {rest // 60:02d} min" if hours else f"{rest // 60} min {rest % 60:02d} s"

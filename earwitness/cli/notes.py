@@ -1,0 +1,31 @@
+"""`earwitness notes`: notes from a transcript alone."""
+
+import json
+from pathlib import Path
+
+import click
+
+from earwitness.options import Profile
+
+
+@click.command()
+@click.argument("transcript", type=click.Path(path_type=Path))
+@click.option(
+    "--profile",
+    type=click.Choice([item.value for item in Profile]),
+    default=Profile.TABLETOP.value,
+    show_default=True,
+    help="What the recording was.",
+)
+@click.option("--words", type=click.IntRange(20, 20_000), metavar="N", help="Length of the notes [by length].")
+@click.option("--cast", type=click.Path(path_type=Path), metavar="FILE", help="People, characters, roles (YAML, TOML).")
+@click.option("--json", "as_json", is_flag=True, help="notes.json on stdout instead of Markdown.")
+def notes(transcript: Path, profile: str, words: int | None, cast: Path | None, as_json: bool) -> None:
+    """Write notes from a transcript: JSONL of speaker and text, SRT, VTT, STM, whisperX JSON or plain text."""
+    from earwitness.notes.from_transcript import notes_from_transcript, notes_page
+
+    made = notes_from_transcript(transcript, Profile(profile), words, cast)
+    if as_json:
+        click.echo(json.dumps(made.notes.model_dump(mode="json"), ensure_ascii=False, indent=1))
+    else:
+        click.echo(notes_page(made))

@@ -1,0 +1,90 @@
+"""`earwitness run`: the whole pipeline."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from earwitness.cli.display import ProgressDisplay, describe
+from earwitness.errors import ExitCode, UsageError
+from earwitness.options import Profile, read_options
+from earwitness.result import Outcome, RunResult
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
+@click.option("--profile", type=click.Choice([item.value for item in Profile]), help="What the recording is.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where bundles go [earwitness-out].")
+@click.option("--cast", type=click.Path(path_type=Path), metavar="FILE", help="People, characters, roles (YAML, TOML).")
+@click.option("--transcript", type=click.Path(path_type=Path), metavar="FILE", help="A transcript to align.")
+@click.option("--speakers", type=int, metavar="N", help="Exact number of speakers.")
+@click.option("--min-speakers", type=int, metavar="N", help="At least this many.")
+@click.option("--max-speakers", type=int, metavar="N", help="At most this many.")
+@click.option("--slice", "slice_", metavar="START-END", help="Only this part, e.g. 10:00-12:00.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="STAGE.KEY=VALUE", help="Any other setting (docs/options.md)."
+)
+@click.option("--dry-run", is_flag=True, help="Check, estimate time, storage and cost, and stop.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a recording on stdout.")
+@click.option("--verbose", is_flag=True, help="Show Prefect's log on stderr.")
+def run(
+    paths: tuple[Path, ...],
+    slice_: str | None,
+    settings: tuple[str, ...],
+    as_json: bool,
+    verbose: bool,
+    **given: Any,
+) -> int:
+    """Process recordings; a folder stands for every recording in it."""
+    values = {key: value for key, value in given.items() if value not in (None, False)}
+    if slice_ is not None:
+        values["slice"] = slice_
+    for item in settings:
+        _set(values, item)
+    options = read_options(values)
+    if options.transcript is not None and (len(paths) > 1 or paths[0].is_dir()):
+        raise UsageError(
+            "--transcript belongs to one recording, but several were given.",
+            "Name each transcript after its recording and put it beside it.",
+        )
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO" if verbose else "CRITICAL")
+    os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
+    with ProgressDisplay() as display:
+        display.say("starting Prefect")
+        results = _process(paths, values, display)
+    for result in results:
+        click.echo(json.dumps(result.to_json(), ensure_ascii=False) if as_json else describe(result))
+    return _exit_code(results)
+
+
+def _process(paths: Sequence[Path], values: dict[str, Any], display: ProgressDisplay) -> list[RunResult]:
+    from flows import run_flow
+    from tasks.progress import listening
+
+    with listening(display.show):
+        if len(paths) == 1 and not paths[0].is_dir():
+            return [run_flow(paths[0], **values)]
+        return run_flow(list(paths), **values)
+
+
+def _set(values: dict[str, Any], item: str) -> None:
+    name, equals, text = item.partition("=")
+    stage, dot, key = name.strip().partition(".")
+    if not equals or not dot or not key:
+        raise UsageError(f"--set {item!r} is not of the form STAGE.KEY=VALUE.", "For example --set clip.count=2.")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UsageError(f"--set {item!r}: the value can't be read.", "Quote text that holds : or [.") from error
+    values.setdefault(stage, {})[key] = value
+
+
+def _exit_code(results: Sequence[RunResult]) -> int:
+    """The first failure's code; else whether any result is partial."""
+    failed = [result.exit_code for result in results if result.outcome is Outcome.FAILED]
+    partial = [result.exit_code for result in results if result.outcome is Outcome.PARTIAL]
+    return int(next(iter([*failed, *partial]), ExitCode.DONE))

@@ -1,0 +1,49 @@
+"""`run_flow`: the whole pipeline from Python."""
+
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any, overload
+
+from earwitness.options import RunOptions, read_options
+from earwitness.result import RunResult
+
+PathArgument = str | PathLike[str]
+
+
+@overload
+def run_flow(path: PathArgument, **options: Any) -> RunResult: ...
+@overload
+def run_flow(path: Sequence[PathArgument], **options: Any) -> list[RunResult]: ...
+def run_flow(path: PathArgument | Sequence[PathArgument], **options: Any) -> RunResult | list[RunResult]:
+    """Process a recording, or several.
+
+    Args:
+        path: a sound or video file, a folder that stands for every recording in it, or a list of both.
+        **options: the fields of `earwitness.options.RunOptions`: `profile="podcast"`, `out="bundles"`,
+            `cast="cast.yaml"`, `transcript="talk.srt"`, `speakers=4`, `clip={"count": 2}`, ...
+
+    Returns:
+        The result of a file; a list of results for a folder or a list. A recording that fails is a result with
+        `outcome="failed"` and an `error`, never an exception.
+
+    Raises:
+        UsageError: an option is unknown or not acceptable.
+    """
+    chosen = read_options(options)
+    if isinstance(path, str | PathLike):
+        return _one(Path(path), chosen) if not Path(path).is_dir() else _many([Path(path)], chosen)
+    return _many([Path(item) for item in path], chosen)
+
+
+def _many(paths: list[Path], options: RunOptions) -> list[RunResult]:
+    from flows.batch import process_batch
+
+    return process_batch(paths, options)
+
+
+def _one(path: Path, options: RunOptions) -> RunResult:
+    from flows.recording import process_recording
+    from flows.states import result_of
+
+    return result_of(process_recording(path, options, return_state=True))

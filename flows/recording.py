@@ -1,0 +1,131 @@
+"""The recipe: one recording in, one bundle out."""
+
+from pathlib import Path
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+
+from earwitness.audio.validate import refuse_if_unusable
+from earwitness.clips.make import choose_clip_maker
+from earwitness.estimate import estimate
+from earwitness.notes.summarize import choose_writer
+from earwitness.options import RunOptions
+from earwitness.result import RunResult
+from earwitness.words.align import choose_aligner
+from tasks.align import align
+from tasks.cast import name_voices
+from tasks.clip import clip
+from tasks.diarize import diarize
+from tasks.findings import gather
+from tasks.listen import listen
+from tasks.plan import plan
+from tasks.preprocess import preprocess
+from tasks.publish import place, publish
+from tasks.run import Run
+from tasks.stage import time_limit_s
+from tasks.summarize import summarize
+from tasks.summary import show_result
+from tasks.transcribe import transcribe, vocabulary_for
+from tasks.validate import validate
+
+
+@flow(name="recording", flow_run_name="{path.name}", persist_result=False)
+def process_recording(path: Path, options: RunOptions | None = None) -> State[RunResult]:
+    """Who said what and when, cited notes, clips and an archive-ready bundle of one recording.
+
+    Args:
+        path: a sound or video file that the worker can read.
+        options: everything that can be set; leave empty for a tabletop session with the best engines at hand.
+    """
+    with Run(path, options or RunOptions()) as run:
+        job = run.begin(plan(path, run.options))
+        want, engines = job.options, run.engines
+
+        validated = run.do(
+            validate,
+            path=job.source,
+            sha256=job.sha256,
+            slice_ms=job.slice_ms,
+            settings=want.validate_,
+            engine=engines["validate"],
+        )
+        refuse_if_unusable(validated)
+        run.duration_ms = validated.facts.duration_ms
+        if want.dry_run:
+            run.estimate = estimate(validated, engines)
+            return run.state()
+
+        speech = run.do(preprocess, validated=validated, settings=want.preprocess, engine=engines["preprocess"])
+        limit_s = time_limit_s(want.limits, speech.duration_ms)
+
+        listening_copy = run.start(
+            listen, path=job.source, validated=validated, settings=want.listen, engine=engines["listen"]
+        )
+        turns = run.start(
+            diarize, speech=speech, settings=want.diarize, engine=engines["diarize"], time_limit_s=limit_s
+        )
+        text = run.start(
+            transcribe,
+            speech=speech,
+            settings=want.transcribe,
+            engine=engines["transcribe"],
+            sidecar=job.sidecar,
+            vocabulary=vocabulary_for(engines["transcribe"], job.cast),
+            time_limit_s=limit_s,
+        )
+        diarized, transcribed, listening = run.hope(turns), run.hope(text), run.hope(listening_copy)
+
+        aligned = summarized = clipped = None
+        if transcribed is None:
+            run.skip("align", "summarize", "clip", because="there are no words to work on")
+        else:
+            aligned = run.hope(
+                run.start(
+                    align,
+                    speech=speech,
+                    transcribed=transcribed,
+                    diarized=diarized,
+                    settings=want.align,
+                    engine=run.use("align", choose_aligner(want.align, transcribed.language)),
+                    time_limit_s=limit_s,
+                )
+            )
+        speakers = name_voices(diarized, aligned, job.cast)
+        run.names = [speaker.name for speaker in speakers] if diarized else None
+
+        if aligned is not None:
+            summarized = run.hope(
+                run.start(
+                    summarize,
+                    aligned=aligned,
+                    speakers=speakers,
+                    cast=job.cast,
+                    profile=want.profile,
+                    settings=want.summarize,
+                    engine=run.use("summarize", choose_writer(want.summarize)),
+                )
+            )
+        if aligned is not None and listening is not None:
+            clipped = run.hope(
+                run.start(
+                    clip,
+                    listening=listening,
+                    speech=speech,
+                    aligned=aligned,
+                    speakers=speakers,
+                    summarized=summarized,
+                    profile=want.profile,
+                    settings=want.clip,
+                    engine=run.use("clip", choose_clip_maker()),
+                )
+            )
+
+        findings = gather(
+            run, validated, speech, listening, diarized, transcribed, aligned, speakers, summarized, clipped
+        )
+        composed = run.do(publish, findings=findings, settings=want.publish)
+        bundle, written = place(composed, want.out)
+        run.placed(bundle, written=written)
+
+    show_result(run.result())
+    return run.state()

@@ -1,0 +1,39 @@
+"""Stage *align*: when each word is said, and by which voice."""
+
+import pandas as pd
+
+from earwitness.audio.facts import Preprocessed
+from earwitness.engines.engine import EngineUse
+from earwitness.engines.supervisor import run_supervised
+from earwitness.options import AlignSettings
+from earwitness.speech.segments import Transcribed
+from earwitness.speech.turns import Diarized
+from earwitness.words.align import align as time_words
+from earwitness.words.transcript import Aligned
+from tasks.contracts import hold_to_contract
+from tasks.progress import stage_progress
+from tasks.stage import stage
+
+
+@stage("align", version="1", unkeyed=("time_limit_s",))
+def align(
+    speech: Preprocessed,
+    transcribed: Transcribed,
+    diarized: Diarized | None,
+    settings: AlignSettings,
+    engine: EngineUse,
+    time_limit_s: float,
+) -> Aligned:
+    """Words with times and diarization labels; names come later, so that renaming recomputes nothing here."""
+    result = run_supervised(
+        "words",
+        time_words,
+        speech.speech.path,
+        transcribed,
+        diarized,
+        settings,
+        engine,
+        timeout_s=time_limit_s,
+        progress=stage_progress("align"),
+    )
+    return hold_to_contract(result, "words", pd.read_parquet(result.words.path), duration_ms=speech.duration_ms)

@@ -1,0 +1,42 @@
+"""Stage *clip*: moments worth posting."""
+
+from earwitness.audio.facts import ListeningCopy, Preprocessed
+from earwitness.clips.clip import Clipped
+from earwitness.clips.make import make_clips
+from earwitness.engines.engine import EngineUse
+from earwitness.notes.notes import Summarized
+from earwitness.options import ClipSettings, Profile
+from earwitness.words.cast import Speaker
+from earwitness.words.transcript import Aligned, read_words, utterances_of
+from tasks.contracts import hold_to_contract
+from tasks.progress import stage_progress
+from tasks.stage import stage
+
+
+@stage("clip", version="1")
+def clip(
+    listening: ListeningCopy,
+    speech: Preprocessed,
+    aligned: Aligned,
+    speakers: list[Speaker],
+    summarized: Summarized | None,
+    profile: Profile,
+    settings: ClipSettings,
+    engine: EngineUse,
+) -> Clipped:
+    """The best windows on sentence edges, rendered with captions."""
+    from expectations.clips import frame
+
+    result = make_clips(
+        listening.audio.path,
+        utterances_of(read_words(aligned.words.path)),
+        speakers,
+        summarized.notes if summarized else None,
+        settings,
+        engine,
+        stage_progress("clip"),
+        profile=profile,
+    )
+    return hold_to_contract(
+        result, "clips", frame(result), duration_ms=speech.duration_ms, min_s=settings.min_s, max_s=settings.max_s
+    )

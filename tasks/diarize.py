@@ -1,0 +1,28 @@
+"""Stage *diarize*: who speaks when."""
+
+from earwitness.audio.facts import Preprocessed
+from earwitness.engines.engine import EngineUse
+from earwitness.engines.supervisor import run_supervised
+from earwitness.options import DiarizeSettings
+from earwitness.speech.diarize import diarize as find_speakers
+from earwitness.speech.turns import Diarized
+from tasks.contracts import hold_to_contract
+from tasks.progress import stage_progress
+from tasks.stage import stage
+
+
+@stage("diarize", version="1", unkeyed=("time_limit_s",))
+def diarize(speech: Preprocessed, settings: DiarizeSettings, engine: EngineUse, time_limit_s: float) -> Diarized:
+    """Turns, one voice embedding a speaker, and how sure the number of speakers is."""
+    from expectations.turns import frame
+
+    result = run_supervised(
+        "diarize",
+        find_speakers,
+        speech.speech.path,
+        settings,
+        engine,
+        timeout_s=time_limit_s,
+        progress=stage_progress("diarize"),
+    )
+    return hold_to_contract(result, "turns", frame(result), duration_ms=speech.duration_ms)

@@ -1,0 +1,48 @@
+"""Put together what a run found out: the input of *publish*."""
+
+from earwitness.archive.findings import Findings
+from earwitness.audio.facts import ListeningCopy, Preprocessed, Validated
+from earwitness.clips.clip import Clipped
+from earwitness.notes.notes import Summarized
+from earwitness.speech.segments import Transcribed
+from earwitness.speech.turns import Diarized
+from earwitness.words.cast import Speaker
+from earwitness.words.transcript import Aligned
+from tasks.run import Run
+
+STAGES = ("validate_", "preprocess", "listen", "diarize", "transcribe", "align", "summarize", "clip", "publish")
+
+
+def gather(
+    run: Run,
+    validated: Validated,
+    preprocessed: Preprocessed,
+    listening: ListeningCopy | None,
+    diarized: Diarized | None,
+    transcribed: Transcribed | None,
+    aligned: Aligned | None,
+    speakers: list[Speaker],
+    summarized: Summarized | None,
+    clipped: Clipped | None,
+) -> Findings:
+    """Everything that the bundle is made from, what is missing included."""
+    if run.job is None:
+        raise ValueError("a run has findings only after it was planned")
+    return Findings(
+        recording_id=run.job.recording_id,
+        source_name=run.job.source.name,
+        profile=run.options.profile.value,
+        settings={name.strip("_"): getattr(run.options, name).model_dump(mode="json") for name in STAGES},
+        engines=run.engines,
+        validated=validated,
+        preprocessed=preprocessed,
+        listening=listening,
+        diarized=diarized,
+        transcribed=transcribed,
+        aligned=aligned,
+        speakers=speakers,
+        summarized=summarized,
+        clipped=clipped,
+        missing=run.missing,
+        warnings=run.warnings,
+    )

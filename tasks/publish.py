@@ -1,0 +1,23 @@
+"""Stage *publish*: one bundle, complete or not there."""
+
+from pathlib import Path
+
+from prefect import task
+
+from earwitness.archive.bundle import compose_bundle, place_bundle
+from earwitness.archive.findings import Composed, Findings
+from earwitness.options import PublishSettings
+from tasks.progress import stage_progress
+from tasks.stage import stage
+
+
+@stage("publish", version="1")
+def publish(findings: Findings, settings: PublishSettings) -> Composed:
+    """Every file of the bundle, in the store."""
+    return compose_bundle(findings, settings, stage_progress("publish"))
+
+
+@task(name="place", task_run_name="place", persist_result=False)
+def place(composed: Composed, out: Path) -> tuple[Path, bool]:
+    """Move the bundle to where the user wants it; (folder, whether anything had to be written)."""
+    return place_bundle(composed, out)

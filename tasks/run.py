@@ -1,0 +1,183 @@
+"""One recording on its way through the stages: what was computed, what failed, what comes of it."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Generic, Literal, ParamSpec, Self, TypeVar
+
+from prefect import Task
+from prefect.client.schemas.objects import State
+from prefect.futures import PrefectFuture
+from prefect.states import Completed, Failed
+from prefect.utilities.annotations import opaque
+
+from earwitness.archive.findings import Missing
+from earwitness.engines.engine import EngineUse
+from earwitness.errors import EarwitnessError, ExitCode
+from earwitness.job import Job
+from earwitness.options import RunOptions
+from earwitness.result import ErrorInfo, Estimate, Outcome, RunResult, StageRun
+from earwitness.schema import StageResult
+from tasks.progress import StageEvent, current_recording, tell
+from tasks.stage import failure_of, on_this_machine
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+R = TypeVar("R", bound=StageResult)
+
+
+@dataclass(frozen=True)
+class Pending(Generic[R]):
+    """A stage that was started."""
+
+    stage: str
+    future: PrefectFuture[R]
+
+
+class Run:
+    """Starts stages, keeps the score, and turns what happened into a `RunResult`.
+
+    As a context manager it ends the recipe at the first expected error and keeps it as the outcome; bugs pass through.
+    """
+
+    def __init__(self, path: Path, options: RunOptions) -> None:
+        self.path = path
+        self.options = options
+        self.job: Job | None = None
+        self.engines: dict[str, EngineUse] = {}
+        self.stages: dict[str, StageRun] = {}
+        self.missing: list[Missing] = []
+        self.warnings: list[str] = []
+        self.bundle: Path | None = None
+        self.duration_ms: int | None = None
+        self.names: list[str] | None = None
+        self.estimate: Estimate | None = None
+        self.error: EarwitnessError | None = None
+        self._clock = time.perf_counter()
+        current_recording.set(path.name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> Literal[False] | bool:
+        if isinstance(error, EarwitnessError):
+            log.error("%s: %s", self.path.name, error)
+            self.error = error
+            return True
+        return False
+
+    def begin(self, job: Job) -> Job:
+        """Take over what was planned."""
+        self.job = job
+        self.options = job.options
+        self.engines.update(job.engines)
+        return job
+
+    def use(self, stage: str, engine: EngineUse) -> EngineUse:
+        """Note an engine that could only be chosen on the way."""
+        self.engines[stage] = engine
+        return engine
+
+    def start(self, stage_task: Task[P, R], /, *args: P.args, **inputs: P.kwargs) -> Pending[R]:
+        """Start a stage beside others; its inputs decide its checkpoint."""
+        name = stage_task.name
+        tell(StageEvent(self.path.name, name, "started"))
+        # opaque: Prefect would otherwise walk through every turn and segment in search of futures
+        hidden: dict[str, Any] = {key: opaque(value) for key, value in inputs.items()}
+        submit: Callable[..., PrefectFuture[R]] = on_this_machine(stage_task, self.options.limits).submit
+        return Pending(name, submit(*args, **hidden))
+
+    def take(self, pending: Pending[R]) -> R:
+        """Wait for a stage that the rest can't do without.
+
+        Raises:
+            EarwitnessError: what the stage failed with.
+        """
+        pending.future.wait()
+        state = pending.future.state
+        if not state.is_completed():
+            self._ended(pending.stage, "failed", 0.0)
+            raise failure_of(state)
+        result: R = pending.future.result()
+        if state.name == "Cached":
+            self._ended(pending.stage, "cached", 0.0)
+        else:
+            self._ended(pending.stage, "computed", result.provenance.seconds if result.provenance else 0.0)
+        self.warnings.extend(warning for warning in result.warnings if warning not in self.warnings)
+        return result
+
+    def do(self, stage_task: Task[P, R], /, *args: P.args, **inputs: P.kwargs) -> R:
+        """Start a stage and wait for it."""
+        return self.take(self.start(stage_task, *args, **inputs))
+
+    def hope(self, pending: Pending[R]) -> R | None:
+        """Wait for a stage that the rest can do without: its failure is noted and costs nothing else."""
+        try:
+            return self.take(pending)
+        except EarwitnessError as error:
+            log.warning("%s: %s failed: %s", self.path.name, pending.stage, error)
+            part = Missing(stage=pending.stage, code=error.code, message=error.message, remedy=error.remedy)
+            self.missing.append(part)
+            return None
+
+    def skip(self, *stages: str, because: str) -> None:
+        """Note stages that have nothing to work on."""
+        for stage in stages:
+            self._ended(stage, "skipped", 0.0)
+            self.missing.append(Missing(stage=stage, code="skipped", message=because))
+
+    def _ended(self, stage: str, state: Literal["computed", "cached", "skipped", "failed"], seconds: float) -> None:
+        self.stages[stage] = StageRun(state=state, seconds=seconds)
+        tell(StageEvent(self.path.name, stage, "ended", 1.0, state))
+
+    def placed(self, bundle: Path, *, written: bool) -> None:
+        """Note where the bundle lies; it counts as computed if anything had to be written."""
+        self.bundle = bundle
+        if written and self.stages["publish"].state == "cached":
+            self.stages["publish"] = StageRun(state="computed", seconds=0.0)
+
+    def result(self) -> RunResult:
+        """What to tell the user."""
+        return RunResult(
+            outcome=self._outcome(),
+            recording_id=self.job.recording_id if self.job else None,
+            source=str(self.path),
+            bundle=self.bundle,
+            profile=self.options.profile.value,
+            duration_s=None if self.duration_ms is None else self.duration_ms / 1000,
+            seconds=round(time.perf_counter() - self._clock, 3),
+            speakers=None if self.names is None else len(self.names),
+            names=self.names or [],
+            engines={stage: engine.name for stage, engine in self.engines.items()},
+            stages=self.stages,
+            warnings=[*self.warnings, *(f"{part.stage} is missing: {part.message}" for part in self.missing)],
+            estimate=self.estimate,
+            error=self._error(),
+        )
+
+    def _outcome(self) -> Outcome:
+        if self.error:
+            return Outcome.FAILED
+        if self.estimate:
+            return Outcome.SKIPPED
+        return Outcome.PARTIAL if self.missing else Outcome.DONE
+
+    def _error(self) -> ErrorInfo | None:
+        if self.error:
+            return ErrorInfo.of(self.error)
+        for part in self.missing:
+            return ErrorInfo(code=part.code, message=part.message, remedy=part.remedy, exit_code=int(ExitCode.PARTIAL))
+        return None
+
+    def state(self) -> State[RunResult]:
+        """The flow's final state; its data is the result, whatever the outcome."""
+        result = self.result()
+        name, message = result.outcome.value.capitalize(), str(self.error or "; ".join(result.warnings) or "done")
+        made: State[RunResult] = (Failed if self.error else Completed)(name=name, message=message, data=result)
+        return made

@@ -1,0 +1,28 @@
+"""Stage *summarize*: notes whose every sentence cites its evidence."""
+
+from earwitness.engines.engine import EngineUse
+from earwitness.notes.notes import Summarized
+from earwitness.notes.summarize import summarize as write_notes
+from earwitness.options import Profile, SummarizeSettings
+from earwitness.words.cast import Cast, Speaker
+from earwitness.words.transcript import Aligned, read_words, utterances_of
+from tasks.contracts import hold_to_contract
+from tasks.progress import stage_progress
+from tasks.stage import stage
+
+
+@stage("summarize", version="1")
+def summarize(
+    aligned: Aligned,
+    speakers: list[Speaker],
+    cast: Cast | None,
+    profile: Profile,
+    settings: SummarizeSettings,
+    engine: EngineUse,
+) -> Summarized:
+    """Notes, chapters and, where the profile tells one, a story."""
+    from expectations.notes import frame
+
+    utterances = utterances_of(read_words(aligned.words.path))
+    result = write_notes(utterances, speakers, cast, profile, settings, engine, stage_progress("summarize"))
+    return hold_to_contract(result, "notes", frame(result), utterances=[item.id for item in utterances])

@@ -1,0 +1,54 @@
+"""The result of a run, shown in Prefect's UI."""
+
+from collections.abc import Sequence
+
+from earwitness.result import RunResult
+from tasks.artifacts import artifact_key, show_link, show_markdown, show_table
+
+
+def show_result(result: RunResult) -> None:
+    """What was made, by which engines, and what to mind."""
+    key = result.recording_id or "recording"
+    show_markdown(artifact_key("result", key), _text(result), f"{result.outcome.value}: {result.source}")
+    if result.bundle is not None and (report := result.bundle / "report.html").is_file():
+        show_link(artifact_key("report", key), report, "Open the report")
+
+
+def show_batch(results: Sequence[RunResult]) -> None:
+    """One row a recording."""
+    rows = [
+        {
+            "recording": result.source,
+            "outcome": result.outcome.value,
+            "seconds": result.seconds,
+            "cost_usd": result.cost_usd,
+            "bundle": str(result.bundle or ""),
+            "error": result.error.message if result.error else "",
+            "remedy": result.error.remedy if result.error else "",
+        }
+        for result in results
+    ]
+    done = sum(result.outcome.value == "done" for result in results)
+    show_table("batch", rows, f"{done} of {len(results)} recordings done")
+
+
+def _text(result: RunResult) -> str:
+    lines = [
+        f"# {result.source.rsplit('/', 1)[-1]}: {result.outcome.value}",
+        "",
+        f"- bundle: `{result.bundle}`" if result.bundle else "- no bundle",
+        f"- {result.duration_s or 0:.1f} s of sound in {result.seconds:.1f} s, ${result.cost_usd:.2f}",
+        f"- speakers: {', '.join(result.names) or 'unknown'}",
+        "",
+        "| stage | state | seconds | engine |",
+        "|---|---|---:|---|",
+    ]
+    lines += [
+        f"| {stage} | {run.state} | {run.seconds:.1f} | {result.engines.get(stage, '')} |"
+        for stage, run in result.stages.items()
+    ]
+    if result.error:
+        lines += ["", f"**{result.error.message}** {result.error.remedy}"]
+    if result.warnings:
+        lines += ["", "Mind:", *(f"- {warning}" for warning in result.warnings)]
+    return "\n".join(lines)

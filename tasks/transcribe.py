@@ -1,0 +1,42 @@
+"""Stage *transcribe*: what is said."""
+
+from pathlib import Path
+
+from earwitness.audio.facts import Preprocessed
+from earwitness.engines.engine import EngineUse
+from earwitness.engines.supervisor import run_supervised
+from earwitness.options import TranscribeSettings
+from earwitness.speech.segments import Transcribed
+from earwitness.speech.transcribe import transcribe as find_words
+from earwitness.words.cast import Cast, vocabulary
+from tasks.progress import stage_progress
+from tasks.stage import attempt, stage
+
+
+@stage("transcribe", version="1", unkeyed=("sidecar", "time_limit_s"))
+def transcribe(
+    speech: Preprocessed,
+    settings: TranscribeSettings,
+    engine: EngineUse,
+    sidecar: Path | None,
+    vocabulary: tuple[str, ...],
+    time_limit_s: float,
+) -> Transcribed:
+    """Segments of text; a further try after a crash works on smaller batches."""
+    smaller = settings.model_copy(update={"batch_size": max(1, settings.batch_size >> (attempt() - 1))})
+    return run_supervised(
+        "words",
+        find_words,
+        speech.speech.path,
+        smaller,
+        engine,
+        sidecar,
+        vocabulary,
+        timeout_s=time_limit_s,
+        progress=stage_progress("transcribe"),
+    )
+
+
+def vocabulary_for(engine: EngineUse, cast: Cast | None) -> tuple[str, ...]:
+    """Names for an engine that listens for them; any other must not be run again because a name changed."""
+    return tuple(vocabulary(cast)) if cast and engine.name == "whisperx" else ()
