@@ -1,11 +1,12 @@
 # Needs Python 3.11, 3.12 or 3.13, and make. Everything else goes into .venv; nothing is installed on the system.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help install demo test bench lint format lock clean
+.PHONY: help install demo test bench lint format docs lock clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
 ARGS ?=
+BENCH ?= *
 DEMO_OUT ?= out/demo
 
 # no library reports home from here
@@ -31,21 +32,28 @@ demo: install ## process a telephone call and a tabletop scene; results in out/d
 test: install ## run the tests (ARGS="-k word" to choose)
 	@$(PY) -m pytest $(ARGS)
 
-bench: install ## measure on the demo recordings: errors, speed, the price of a second run
-	@$(PY) -m earwitness.demo.bench $(ARGS)
+bench: install ## print the figures: speed, errors, the price of orchestration (minutes; BENCH=name for one)
+	@for file in tests/bench/bench_$(BENCH).py; do \
+		echo "== $$file"; $(PY) -m "tests.bench.$$(basename $$file .py)" $(ARGS) || exit 1; \
+	done
 
 lint: install ## check style, format and types
-	@$(PY) -m ruff check .
-	@$(PY) -m ruff format --check .
-	@$(PY) -m mypy
+	@failed=; \
+	for check in "ruff check ." "ruff format --check ." "mypy"; do \
+		echo "== $$check"; $(PY) -m $$check || failed="$$failed, $$check"; \
+	done; \
+	[ -z "$$failed" ] || { echo "failed: $${failed#, }"; exit 1; }
 
 format: install ## put the code into the house's format
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
-lock: install ## choose the newest allowed version of every dependency again
-	@$(VENV)/bin/uv pip compile pyproject.toml --group dev --extra demo --universal --upgrade --generate-hashes \
-		--no-header --no-emit-index-url -o requirements.lock --quiet
+docs: install ## write the pages that are made from the code
+	@$(PY) -m tests.options_page
+
+lock: install ## after a change of pyproject.toml (ARGS=--upgrade: the newest allowed version of everything)
+	@$(VENV)/bin/uv pip compile pyproject.toml --group dev --extra demo --universal --generate-hashes \
+		--no-header --no-emit-index-url -o requirements.lock --quiet $(ARGS)
 	@echo "requirements.lock is new; run: make install test"
 
 clean: ## remove .venv, caches and results of the demo

@@ -112,9 +112,7 @@ def speak_scene(script: Path, out_wav: Path, progress: Progress = no_progress) -
         SpokenTurn(start_ms=_ms(start), end_ms=_ms(start + len(piece)), speaker=line.speaker, text=line.text)
         for line, piece, start in zip(lines, pieces, starts, strict=True)
     ]
-    spoken = Spoken(
-        duration_ms=_ms(len(sound)), voices={name: voice.name for name, voice in cast.items()}, turns=turns
-    )
+    spoken = Spoken(duration_ms=_ms(len(sound)), voices={name: voice.name for name, voice in cast.items()}, turns=turns)
     out_wav.with_suffix(".json").write_text(spoken.model_dump_json(indent=1) + "\n", "utf-8")
     progress(1.0, "spoken")
     return spoken
