@@ -1,0 +1,61 @@
+# Needs Python 3.11, 3.12 or 3.13, and make. Everything else goes into .venv; nothing is installed on the system.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help install demo test bench lint format docs lock clean
+
+VENV := .venv
+PY := $(VENV)/bin/python
+ARGS ?=
+BENCH ?= *
+DEMO_OUT ?= out/demo
+
+# no library reports home from here
+export DO_NOT_TRACK := 1
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+export GX_ANALYTICS_ENABLED := false
+export PYANNOTE_METRICS_ENABLED := 0
+export HF_HUB_DISABLE_TELEMETRY := 1
+
+help: ## show this list
+	@echo "Earwitness: who said what and when, with notes that cite their evidence, and clips."
+	@echo
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "Afterwards $(VENV)/bin/earwitness is the command. PYTHON=/path/to/python chooses the interpreter."
+
+install: ## put everything into .venv (does nothing when it is up to date)
+	@PYTHON="$(PYTHON)" sh tools/install.sh $(VENV)
+
+demo: install ## process a telephone call and a tabletop scene; results in out/demo
+	@$(PY) -m earwitness.demo.run $(DEMO_OUT) $(ARGS)
+
+test: install ## run the tests (ARGS="-k word" to choose)
+	@$(PY) -m pytest $(ARGS)
+
+bench: install ## print the figures: speed, errors, the price of orchestration (minutes; BENCH=name for one)
+	@for file in tests/bench/bench_$(BENCH).py; do \
+		echo "== $$file"; $(PY) -m "tests.bench.$$(basename $$file .py)" $(ARGS) || exit 1; \
+	done
+
+lint: install ## check style, format and types
+	@failed=; \
+	for check in "ruff check ." "ruff format --check ." "mypy"; do \
+		echo "== $$check"; $(PY) -m $$check || failed="$$failed, $$check"; \
+	done; \
+	[ -z "$$failed" ] || { echo "failed: $${failed#, }"; exit 1; }
+
+format: install ## put the code into the house's format
+	@$(PY) -m ruff check --fix .
+	@$(PY) -m ruff format .
+
+docs: install ## write the pages that are made from the code
+	@$(PY) -m tests.options_page
+
+lock: install ## after a change of pyproject.toml (ARGS=--upgrade: the newest allowed version of everything)
+	@$(VENV)/bin/uv pip compile pyproject.toml --group dev --extra demo --universal --generate-hashes \
+		--no-header --no-emit-index-url -o requirements.lock --quiet $(ARGS)
+	@echo "requirements.lock is new; run: make install test"
+
+clean: ## remove .venv, caches and results of the demo
+	rm -rf $(VENV) out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

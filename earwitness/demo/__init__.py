@@ -1,0 +1,1 @@
+"""Something to try Earwitness on: a telephone call and a tabletop scene, both ready to run."""
