@@ -7,15 +7,14 @@ from prefect import task
 from earwitness.archive.bundle import compose_bundle
 from earwitness.archive.findings import Composed, Findings
 from earwitness.archive.place import place_bundle
-from earwitness.options import PublishSettings
 from tasks.progress import stage_progress
 from tasks.stage import stage
 
 
 @stage("publish", version="1")
-def publish(findings: Findings, settings: PublishSettings, cast_given: bool) -> Composed:  # noqa: FBT001
+def publish(findings: Findings, *, cast_given: bool) -> Composed:
     """Every file of the bundle, in the store."""
-    return compose_bundle(findings, settings, cast_given, stage_progress("publish"))
+    return compose_bundle(findings, cast_given, stage_progress("publish"))
 
 
 @task(name="place", task_run_name="place", persist_result=False)

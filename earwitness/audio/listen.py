@@ -196,4 +196,4 @@ def _waveform(crests: list[npt.NDArray[np.float32]]) -> list[int]:
     count = min(MAX_PEAKS, len(fine))
     coarse = np.maximum.reduceat(fine, np.arange(count) * len(fine) // count)
     top = float(coarse.max())
-    return [int(round(100 * float(value) / top)) for value in coarse] if top > 0 else [0] * count
+    return [round(100 * float(value) / top) for value in coarse] if top > 0 else [0] * count

@@ -88,7 +88,7 @@ def _names(sentences: Sequence[Sentence]) -> frozenset[str]:
     small: Counter[str] = Counter()
     for sentence in sentences:
         for word in sentence.text.split()[1:]:
-            bare = word.strip(".,!?\"'-():;…“”").removesuffix("'s").removesuffix("’s")  # noqa: RUF001
+            bare = word.strip(".,!?\"'-():;…“”").removesuffix("'s").removesuffix("’s")
             (large if bare[:1].isupper() else small)[bare.casefold()] += 1
     return frozenset(
         word

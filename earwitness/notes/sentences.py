@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from earwitness.words.transcript import Utterance
 
 _ABBREVIATIONS = r"(?<!\bMr)(?<!\bMs)(?<!\bDr)(?<!\bSt)(?<!\bMrs)(?<!\bProf)(?<!\bvs)(?<!\be\.g)(?<!\bi\.e)(?<!\b[A-Z])"
-_END = re.compile(
-    rf"(?:{_ABBREVIATIONS}\.|[.][\"”’)\]]|(?<=[.])[.]|[!?…؟।॥])[\"”’)\]»]*(?=\s)|[。！？][」』”）]*"  # noqa: RUF001
-)
+_END = re.compile(rf"(?:{_ABBREVIATIONS}\.|[.][\"”’)\]]|(?<=[.])[.]|[!?…؟।॥])[\"”’)\]»]*(?=\s)|[。！？][」』”）]*")
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
-_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")  # noqa: RUF001
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _MARKER = re.compile(r"\s*(?:\{[^{}]{0,40}\}|\[[a-z _-]{1,30}\]|\([a-z][a-z ,'-]{0,40}\))")
 _FILLER = re.compile(
     r"(?:(?<=^)|(?<=\s))(?:u+[hm]+|e+rm?|hmm+|mhm)\b\s*[,.…]?\s*|,\s*(?:you know|i mean)\s*(?=,)", re.I
@@ -56,7 +54,7 @@ def count_words(text: str) -> int:
 def terms(text: str) -> list[str]:
     """Case-folded words for comparing texts; character pairs where a script has no spaces."""
     found = []
-    for match in _WORD.finditer(text.casefold().replace("’", "'")):  # noqa: RUF001
+    for match in _WORD.finditer(text.casefold().replace("’", "'")):
         word = match.group()
         if _UNSPACED.search(word):
             found += [word[i : i + 2] for i in range(max(1, len(word) - 1))]
@@ -81,14 +79,14 @@ def split_sentences(text: str) -> list[str]:
 def _goes_on(text: str, match: re.Match[str]) -> bool:
     """`"Where to?" he asks` is one sentence, and so is a trailing-off that goes on."""
     following = text[match.end() :].lstrip()[:1]
-    return following.islower() and (match.group()[-1] in '"”’)…' or text[match.start() - 1 : match.end()] == "..")  # noqa: RUF001
+    return following.islower() and (match.group()[-1] in '"”’)…' or text[match.start() - 1 : match.end()] == "..")
 
 
 def _bounded(sentence: str) -> Iterator[str]:
     if not any(char.isspace() for char in sentence):
         limit = 2 * _LONGEST
         while len(sentence) > limit:
-            cut = max(sentence.rfind(mark, _PIECE, limit) for mark in "，、；,;") + 1 or limit  # noqa: RUF001
+            cut = max(sentence.rfind(mark, _PIECE, limit) for mark in "，、；,;") + 1 or limit
             yield sentence[:cut]
             sentence = sentence[cut:]
         yield sentence
@@ -105,7 +103,7 @@ def _good_cut(words: Sequence[str]) -> int:
     """Where to cut an endless sentence: after punctuation, else before a conjunction, else at a fair length."""
     window = range(_PIECE + 12, _PIECE - 20, -1)
     for place in window:
-        if words[place - 1][-1:] in ",;:-–—":  # noqa: RUF001
+        if words[place - 1][-1:] in ",;:-–—":
             return place
     for place in window:
         if words[place].casefold() in {"and", "so", "but", "then", "because", "when", "und", "et", "y"}:

@@ -11,7 +11,7 @@ from earwitness.words.naming import vocabulary
 from earwitness.words.transcript import Utterance
 
 _QUOTE = re.compile(r'"([^"]+)"|“([^”]+)”|«([^»]+)»')
-_NAME = re.compile(r"(?<![^\W_])[^\W\d_][\w'’-]*")  # noqa: RUF001
+_NAME = re.compile(r"(?<![^\W_])[^\W\d_][\w'’-]*")
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
 _SPELLED = {
     word: str(value)

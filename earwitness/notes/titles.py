@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from earwitness.notes.sentences import count_words
 from earwitness.notes.wording import FUNCTION_WORDS, RULES_TALK, word_set
 
-_TOKEN = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*|[.!?:\"“”…]")  # noqa: RUF001
+_TOKEN = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*|[.!?:\"“”…]")
 _IDLE = word_set(
     """
     actually amazing anyway awesome back basically big bit cool definitely dude exactly fine fuck fucking good
@@ -55,7 +55,7 @@ def _candidates(text: str) -> tuple[Counter[str], dict[str, str]]:
     run: list[str] = []
     fresh = True
     for token in [*tokens, "."]:
-        word = token.removesuffix("'s").removesuffix("’s")  # noqa: RUF001
+        word = token.removesuffix("'s").removesuffix("’s")
         telling = len(word) > 2 and word.casefold() not in FUNCTION_WORDS | _IDLE and not RULES_TALK.fullmatch(word)
         if telling and word[0].isupper() and not fresh and len(run) < 3:
             run.append(word)

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 _PREFIX = re.compile(
     r"^\s*(?:[-–—]\s+|>>\s*)?(?:\[([^\[\]:\n]{1,60})\]|([^\s\[\]:][^\[\]:\n]{0,59}?))\s?:(?!//)(?:\s+|$)"
-)  # noqa: RUF001
-_DASH = re.compile(r"^\s*(?:[-–—]\s+|>>\s*)")  # noqa: RUF001
-_TOKEN = re.compile(r"^(?:[^\W\d_][\w.'’&-]*|\d{1,3}|#\d+|\([^()]+\)|&|[A-Z]+_\d+)$")  # noqa: RUF001
+)
+_DASH = re.compile(r"^\s*(?:[-–—]\s+|>>\s*)")
+_TOKEN = re.compile(r"^(?:[^\W\d_][\w.'’&-]*|\d{1,3}|#\d+|\([^()]+\)|&|[A-Z]+_\d+)$")
 _PARTICLES = frozenset("de del della der di du la le van von den bin al of the and y e da dos".split())
 _NOT_NAMES = frozenset(
     """note notes nb warning caution example examples remember update ps chapter part scene title date time place

@@ -314,7 +314,7 @@ def _seconds(value: Any) -> int | None:
 
 # ---------------------------------------------------------------- plain text
 
-_LEADING_CLOCK = re.compile(r"^\s*[\[(]?((?:\d{1,3}:)?\d{1,2}:\d{2}(?:[.,]\d{1,3})?)[\])]?\s*[-–—:]?\s+(?=\S)")  # noqa: RUF001
+_LEADING_CLOCK = re.compile(r"^\s*[\[(]?((?:\d{1,3}:)?\d{1,2}:\d{2}(?:[.,]\d{1,3})?)[\])]?\s*[-–—:]?\s+(?=\S)")
 
 
 def from_plain(text: str) -> list[RawSegment]:

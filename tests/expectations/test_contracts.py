@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001 - times are written with an en dash between them
 """Each contract lets good tables through, and catches and names each kind of corruption."""
 
 import json
