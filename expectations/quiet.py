@@ -8,7 +8,7 @@ from types import ModuleType
 def great_expectations() -> ModuleType:
     """The library, imported on first use (it takes 6 s or more) with its analytics off.
 
-    Its analytics are configured while it is imported, so the switch must be set before.
+    Some of its versions read the switch while they are imported, so it is set before.
     """
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     with warnings.catch_warnings():

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from earwitness.speech.turns import CountEstimate, Diarized, Turn
 from earwitness.storage.store import FileRef, keep, workspace
 from earwitness.words.transcript import Word
 from expectations import clips, notes, recording, snapshots, turns, words
-from expectations.check import CONTRACTS, check_contract, require, suite_of
+from expectations.check import CONTRACTS, ContractReport, check_contract, require, suite_of
 
 ENGINE = EngineUse(name="bundled", version="1")
 Corruption = Callable[[pd.DataFrame], None]
@@ -38,17 +39,18 @@ def put(column: str, value: Any, row: int = 1) -> Corruption:
     return corrupt
 
 
-def stored(tmp_path: Path, name: str, content: bytes = b"sound") -> FileRef:
-    path = tmp_path / name
-    path.write_bytes(content)
-    return keep(path)
+def stored(name: str, content: bytes = b"sound") -> FileRef:
+    with workspace("test") as folder:
+        path = Path(folder) / name
+        path.write_bytes(content)
+        return keep(path)
 
 
 # ---------------------------------------------------------------- good tables
 
 
-def good_recording(tmp_path: Path) -> pd.DataFrame:
-    sound = stored(tmp_path, "a.flac")
+def good_recording() -> pd.DataFrame:
+    sound = stored("a.flac")
     metrics = Metrics(
         loudness_lufs=-20.0,
         peak_dbfs=-3.0,
@@ -80,8 +82,7 @@ def good_recording(tmp_path: Path) -> pd.DataFrame:
 def good_turns() -> pd.DataFrame:
     spans = [(0, 1000, 0), (900, 2000, 1), (1000, 1500, 0), (2500, 3000, 0)]
     exclusive = [(0, 1000, 0), (1000, 2000, 1), (2500, 3000, 0)]
-    with workspace("test") as folder:
-        embeddings = stored(Path(folder), "voices.npz")
+    embeddings = stored("voices.npz")
     diarized = Diarized(
         engine=ENGINE,
         turns=[Turn(start_ms=a, end_ms=b, speaker=f"SPEAKER_{s:02d}") for a, b, s in spans],
@@ -125,7 +126,7 @@ def some_notes(**changes: Any) -> Notes:
     return Notes(**{**whole, **changes})
 
 
-def some_clips(tmp_path: Path) -> Clipped:
+def some_clips() -> Clipped:
     listing = [
         Clip(
             id=f"clip-{at}",
@@ -142,8 +143,8 @@ def some_clips(tmp_path: Path) -> Clipped:
     ]
     files = {}
     for clip in listing:
-        files[clip.path] = stored(tmp_path, f"{clip.id}.m4a", clip.id.encode())
-        files[clip.captions] = stored(tmp_path, f"{clip.id}.srt", clip.id.encode())
+        files[clip.path] = stored(f"{clip.id}.m4a", clip.id.encode())
+        files[clip.captions] = stored(f"{clip.id}.srt", clip.id.encode())
     return Clipped(engine=ENGINE, listing=ClipList(clips=listing), files=files)
 
 
@@ -156,10 +157,10 @@ CONTEXT: dict[str, dict[str, Any]] = {
 }
 
 
-def good(name: str, tmp_path: Path) -> pd.DataFrame:
+def good(name: str) -> pd.DataFrame:
     match name:
         case "recording":
-            return good_recording(tmp_path)
+            return good_recording()
         case "turns":
             return good_turns()
         case "words":
@@ -167,12 +168,12 @@ def good(name: str, tmp_path: Path) -> pd.DataFrame:
         case "notes":
             return notes.frame(some_notes())
         case _:
-            return clips.frame(some_clips(tmp_path))
+            return clips.frame(some_clips())
 
 
 @pytest.mark.parametrize("name", CONTRACTS)
-def test_a_good_table_passes_without_a_word(name: str, tmp_path: Path) -> None:
-    report = require(check_contract(name, good(name, tmp_path), **CONTEXT[name]))
+def test_a_good_table_passes_without_a_word(name: str) -> None:
+    report = require(check_contract(name, good(name), **CONTEXT[name]))
     assert report.failures == []
     assert report.warnings == []
     assert report.not_checked == []
@@ -183,8 +184,8 @@ def test_a_good_table_passes_without_a_word(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", CONTRACTS)
-def test_checking_does_not_touch_the_table(name: str, tmp_path: Path) -> None:
-    frame = good(name, tmp_path)
+def test_checking_does_not_touch_the_table(name: str) -> None:
+    frame = good(name)
     before = frame.copy(deep=True)
     check_contract(name, frame, **CONTEXT[name])
     pd.testing.assert_frame_equal(frame, before)
@@ -252,11 +253,16 @@ CORRUPTIONS: list[tuple[str, Corruption, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "corrupt", "named"), CORRUPTIONS, ids=[f"{c[0]}: {c[2]}" for c in CORRUPTIONS])
-def test_a_corruption_is_caught_and_named(name: str, corrupt: Corruption, named: str, tmp_path: Path) -> None:
-    frame = good(name, tmp_path)
+@cache
+def report_on(name: str, corrupt: Corruption) -> ContractReport:
+    frame = good(name)
     corrupt(frame)
-    report = check_contract(name, frame, **CONTEXT[name])
+    return check_contract(name, frame, **CONTEXT[name])
+
+
+@pytest.mark.parametrize(("name", "corrupt", "named"), CORRUPTIONS, ids=[f"{c[0]}: {c[2]}" for c in CORRUPTIONS])
+def test_a_corruption_is_caught_and_named(name: str, corrupt: Corruption, named: str) -> None:
+    report = report_on(name, corrupt)
     assert not report.passed
     with pytest.raises(ContractBroken) as broken:
         require(report)
@@ -264,13 +270,11 @@ def test_a_corruption_is_caught_and_named(name: str, corrupt: Corruption, named:
     assert broken.value.details["contract"] == name
 
 
-def test_every_critical_expectation_is_seen_to_break(tmp_path: Path) -> None:
+def test_every_critical_expectation_is_seen_to_break() -> None:
     """No expectation of a contract is one that can't fail."""
     broken: dict[str, set[str]] = {name: set() for name in CONTRACTS}
     for name, corrupt, _ in CORRUPTIONS:
-        frame = good(name, tmp_path)
-        corrupt(frame)
-        broken[name] |= {f.expectation for f in check_contract(name, frame, **CONTEXT[name]).failures}
+        broken[name] |= {failure.expectation for failure in report_on(name, corrupt).failures}
     for name in CONTRACTS:
         critical = {e.meta["check"] for e in suite_of(name).expectations if e.severity == "critical"}
         others = {check for check in critical - broken[name] if " is of type " not in check}
@@ -306,8 +310,8 @@ SEEN_ELSEWHERE |= {
 
 
 @pytest.mark.parametrize("name", CONTRACTS)
-def test_a_missing_column_is_reported_as_that_and_not_as_a_crash(name: str, tmp_path: Path) -> None:
-    frame = good(name, tmp_path).drop(columns=[suite_columns(name)[-1]])
+def test_a_missing_column_is_reported_as_that_and_not_as_a_crash(name: str) -> None:
+    frame = good(name).drop(columns=[suite_columns(name)[-1]])
     report = check_contract(name, frame, **CONTEXT[name])
     (failure,) = report.failures
     assert failure.message.startswith("the table has the columns ")
@@ -317,9 +321,9 @@ def test_a_missing_column_is_reported_as_that_and_not_as_a_crash(name: str, tmp_
 
 
 @pytest.mark.parametrize("name", CONTRACTS)
-def test_a_column_of_another_type_is_reported_as_that_and_not_as_a_crash(name: str, tmp_path: Path) -> None:
+def test_a_column_of_another_type_is_reported_as_that_and_not_as_a_crash(name: str) -> None:
     for column in suite_columns(name):
-        frame = good(name, tmp_path)
+        frame = good(name)
         frame[column] = pd.Series([complex(1, 2)] * len(frame))
         report = check_contract(name, frame, **CONTEXT[name])
         (failure,) = report.failures
@@ -333,8 +337,8 @@ def suite_columns(name: str) -> list[str]:
     return columns
 
 
-def test_two_recordings_in_one_table_are_refused(tmp_path: Path) -> None:
-    frame = pd.concat([good_recording(tmp_path)] * 2)
+def test_two_recordings_in_one_table_are_refused() -> None:
+    frame = pd.concat([good_recording()] * 2)
     with pytest.raises(ContractBroken, match="2 rows instead of one"):
         require(check_contract("recording", frame))
 
@@ -368,16 +372,16 @@ def test_a_section_that_lists_a_claim_that_is_not_there_is_named() -> None:
         require(check_contract("notes", frame, **CONTEXT["notes"]))
 
 
-def test_an_empty_clip_file_is_named(tmp_path: Path) -> None:
-    clipped = some_clips(tmp_path)
-    empty = stored(tmp_path, "empty.m4a", b"")
+def test_an_empty_clip_file_is_named() -> None:
+    clipped = some_clips()
+    empty = stored("empty.m4a", b"")
     frame = clips.frame(clipped.model_copy(update={"files": {**clipped.files, "clips/clip-2.m4a": empty}}))
     with pytest.raises(ContractBroken, match=r"clip-2 names clips/clip-2\.m4a, which is empty"):
         require(check_contract("clips", frame, **CONTEXT["clips"]))
 
 
-def test_clips_of_different_presets_may_show_the_same_moment(tmp_path: Path) -> None:
-    frame = clips.frame(some_clips(tmp_path))
+def test_clips_of_different_presets_may_show_the_same_moment() -> None:
+    frame = clips.frame(some_clips())
     frame.loc[1, ["start_s", "end_s", "preset"]] = [20.0, 35.0, "square"]
     assert check_contract("clips", frame, **CONTEXT["clips"]).passed
 
@@ -401,8 +405,8 @@ WARNINGS: list[tuple[str, Corruption, str]] = [
 
 
 @pytest.mark.parametrize(("name", "corrupt", "said"), WARNINGS, ids=[f"{c[0]}: {c[2]}" for c in WARNINGS])
-def test_a_warning_is_said_and_stops_nothing(name: str, corrupt: Corruption, said: str, tmp_path: Path) -> None:
-    frame = good(name, tmp_path)
+def test_a_warning_is_said_and_stops_nothing(name: str, corrupt: Corruption, said: str) -> None:
+    frame = good(name)
     corrupt(frame)
     report = require(check_contract(name, frame, **CONTEXT[name]))
     (warning,) = report.warnings
@@ -431,7 +435,7 @@ def test_some_words_without_a_speaker_are_nothing_to_warn_of() -> None:
         ("clips", "There are no clips."),
     ],
 )
-def test_an_empty_table_passes_and_says_so(name: str, says: str, tmp_path: Path) -> None:
+def test_an_empty_table_passes_and_says_so(name: str, says: str) -> None:
     empty = {
         "turns": lambda: good_turns().iloc[:0],
         "words": lambda: words.frame([]),
@@ -444,8 +448,8 @@ def test_an_empty_table_passes_and_says_so(name: str, says: str, tmp_path: Path)
     assert report.failures == []
 
 
-def test_a_recording_can_not_be_empty(tmp_path: Path) -> None:
-    report = check_contract("recording", good_recording(tmp_path).iloc[:0])
+def test_a_recording_can_not_be_empty() -> None:
+    report = check_contract("recording", good_recording().iloc[:0])
     assert not report.passed
 
 
@@ -510,10 +514,15 @@ def test_forty_thousand_words_are_checked_in_two_seconds() -> None:
 
 def test_ten_thousand_utterances_to_cite_cost_nothing() -> None:
     frame = notes.frame(some_notes())
-    check_contract("notes", frame, **CONTEXT["notes"])
-    started = time.perf_counter()
-    check_contract("notes", frame, utterances=[f"u{n:04d}" for n in range(1, 10_000)])
-    assert time.perf_counter() - started < 0.5
+
+    def seconds(utterances: list[str]) -> float:
+        started = time.perf_counter()
+        assert check_contract("notes", frame, utterances=utterances).passed
+        return time.perf_counter() - started
+
+    few, many = ["u0001", "u0002"], [f"u{n:04d}" for n in range(1, 10_001)]
+    seconds(few)  # the import is not what is measured
+    assert min(seconds(many) for _ in range(3)) < 2 * min(seconds(few) for _ in range(3))
 
 
 def test_contracts_are_checked_from_threads_at_the_same_time() -> None:
@@ -588,8 +597,8 @@ import expectations.recording
 assert "great_expectations" not in sys.modules
 report = expectations.check.check_contract("words", expectations.words.frame([]), duration_s=1.0)
 assert report.passed
-from great_expectations.analytics.config import ENV_CONFIG
-assert not ENV_CONFIG.gx_analytics_enabled
+import os
+assert os.environ["GX_ANALYTICS_ENABLED"] == "false"
 """
     done = subprocess.run(
         [sys.executable, "-c", program],
