@@ -42,7 +42,16 @@ class Part:
 
     def audio(self) -> Any:
         """Its ffmpeg-python stream."""
-        return source(self.path, start_ms=self.start_ms, end_ms=self.end_ms)[f"a:{self.track}"]
+        return in_long_frames(source(self.path, start_ms=self.start_ms, end_ms=self.end_ms)[f"a:{self.track}"])
+
+
+def in_long_frames(audio: Any) -> Any:
+    """Join the codec's frames (1,152 samples of an MP3) to long ones.
+
+    ffmpeg hands every frame from thread to thread: on a 2-core machine this more than halves the processor time of
+    decoding to a pipe and a FLAC file.
+    """
+    return audio.filter("asetnsamples", n=65_536, p=0)
 
 
 def even_mix(track: AudioTrack) -> list[float]:

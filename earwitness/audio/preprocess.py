@@ -7,7 +7,7 @@ asks for them, only those that an issue asks for, and only if the result measure
 from pathlib import Path
 from typing import Any
 
-from earwitness.audio.decode import FLAC_OPTIONS
+from earwitness.audio.decode import FLAC_OPTIONS, in_long_frames
 from earwitness.audio.facts import SPEECH_RATE_HZ, Enhancement, IssueCode, Metrics, Preprocessed, Validated, Verdict
 from earwitness.audio.ffmpeg import run, source
 from earwitness.audio.measure import Meter
@@ -24,6 +24,8 @@ _DECLIP_HEADROOM_DB = 8
 _LEVEL_LUFS = -23.0
 _MOST_GAIN_DB = 60.0
 _CEILING = 0.89
+# afftdn gives its sound late by its window less its advance: 600 - 200 samples at 16 kHz (libavfilter/af_afftdn.c).
+_AFFTDN_DELAY = 400
 _WORTH_IT = 0.01
 """A score that rises by less than this is chance, and the original is the safer choice."""
 
@@ -90,7 +92,8 @@ def plan(validated: Validated, before: Metrics, *, always: bool) -> list[tuple[s
         steps.append(("de-clip", [room, ("adeclip", {})]))
     if IssueCode.NOISE in issues:
         floor = min(-20.0, max(-80.0, before.noise_floor_dbfs if before.noise_floor_dbfs is not None else -50.0))
-        steps.append((f"denoise {_DENOISE_DB} dB", [("afftdn", {"nr": _DENOISE_DB, "nf": round(floor), "tn": 1})]))
+        denoise = ("afftdn", {"nr": _DENOISE_DB, "nf": round(floor), "tn": 1})
+        steps.append((f"denoise {_DENOISE_DB} dB", [denoise, ("atrim", {"start_sample": _AFFTDN_DELAY})]))
     gain = _gain_db(before)
     if (IssueCode.QUIET in issues or always) and abs(gain) >= 1:
         limiter = {"limit": _CEILING, "level": 0, "latency": 1}
@@ -122,7 +125,7 @@ def _apply(path: Path, target: Path, steps: list[list[Step]], duration_ms: int, 
     import ffmpeg
     import soundfile
 
-    audio: Any = source(path).audio
+    audio: Any = in_long_frames(source(path).audio)
     for step in steps:
         for name, options in step:
             audio = ffmpeg.filter(audio, name, **options)
