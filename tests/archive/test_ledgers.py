@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,7 +22,7 @@ def points(found: list[tuple[int, int]]) -> set[int]:
 def test_merging_keeps_every_moment_and_leaves_nothing_to_merge(given_spans: list[tuple[int, int]]) -> None:
     merged = merge(given_spans)
     assert points(merged) == points(given_spans)
-    assert all(a[1] < b[0] for a, b in zip(merged, merged[1:], strict=False))
+    assert all(a[1] < b[0] for a, b in pairwise(merged))
 
 
 @given(spans, spans)
