@@ -82,10 +82,7 @@ def rttm_names(labels: Iterable[str], names: Mapping[str, str]) -> dict[str, str
 
 def _write(frame: pd.DataFrame, path: Path) -> Path:
     table = pa.Table.from_pandas(frame, preserve_index=False)
-    fields = [
-        pa.field(field.name, field.type, field.nullable, {"description": _MEANING[field.name]})
-        for field in table.schema
-    ]
+    fields = [pa.field(f.name, f.type, f.nullable, {"description": _MEANING[f.name]}) for f in table.schema]
     # pandas' own metadata names its version, which says nothing about the recording and would alter the bytes
     table = table.cast(pa.schema(fields, {"earwitness.schema_version": SCHEMA_VERSION}))
     pq.write_table(table, path, compression="zstd")

@@ -175,17 +175,32 @@
   const following = () => Boolean(followButton) && followButton.getAttribute("aria-pressed") === "true";
   const follow = (on) => followButton && followButton.setAttribute("aria-pressed", String(on));
   const scrolls = () => list && list.scrollHeight > list.clientHeight + 2 && getComputedStyle(list).overflowY !== "visible";
-  const bring = (row, tries = 4) => {
-    const box = row.getBoundingClientRect();
-    if (scrolls()) {
-      const frame = list.getBoundingClientRect();
-      const off = box.top - frame.top - frame.height * 0.3;
-      list.scrollBy({ top: off, behavior: calm.matches || Math.abs(off) > 1200 ? "auto" : "smooth" });
-      // rows that were never laid out have guessed heights: look again once they are
-      if (tries && Math.abs(off) > 1200) requestAnimationFrame(() => bring(row, tries - 1));
-    } else {
+  let bringing = 0;
+  const bring = (row) => {
+    cancelAnimationFrame(bringing);
+    if (!scrolls()) {
       row.scrollIntoView({ block: "center", behavior: calm.matches ? "auto" : "smooth" });
+      return;
     }
+    const off = () => {
+      const frame = list.getBoundingClientRect();
+      return row.getBoundingClientRect().top - frame.top - frame.height * 0.3;
+    };
+    if (Math.abs(off()) <= 1200) {
+      list.scrollBy({ top: off(), behavior: calm.matches ? "auto" : "smooth" });
+      return;
+    }
+    // Rows that were never laid out have guessed heights, which change once they are near: aim again until it holds.
+    let still = 0;
+    let tries = 60;
+    const aim = () => {
+      const before = list.scrollTop;
+      list.scrollTop += off();
+      still = Math.abs(list.scrollTop - before) < 2 ? still + 1 : 0;
+      tries -= 1;
+      if (still < 4 && tries) bringing = requestAnimationFrame(aim);
+    };
+    aim();
   };
   if (list) {
     for (const gesture of ["wheel", "touchmove"]) {

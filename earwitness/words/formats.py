@@ -22,7 +22,7 @@ CUE_MS = 7_000
 _PAUSE_MS = 1_500
 _SHORTEST_CUE_MS = 500
 _ORPHAN_CHARS = 20
-_SENTENCE_END = re.compile(r"[.!?…][\"'”’)\]]*$")
+_SENTENCE_END = re.compile(r"[.!?…][\"'\u201d\u2019)\]]*$")
 
 
 class TranscriptWord(Record):

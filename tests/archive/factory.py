@@ -238,7 +238,8 @@ def notes() -> Notes:
         story=(
             "# The knight of Hollow Keep\n\nRain ran down the stones of Hollow Keep, and behind the gate something "
             "breathed. *Tamsin* laid her ear to the wood. [u0003]\n\nThen Edric Vale raised the silver lantern, and a "
-            "knight without a head turned towards the light. “Who carries the lantern of my daughter?” [u0012] [u0014]\n\n"
+            "knight without a head turned towards the light. “Who carries the lantern of my daughter?” "
+            "[u0012] [u0014]\n\n"
             "When they had told him the truth, the bells rang for the first time in a hundred years. [u0019]\n"
         ),
     )
@@ -388,7 +389,7 @@ def _clips(engine: EngineUse, media: dict[str, bytes]) -> Clipped:
                     start_s=60.0,
                     end_s=75.0,
                     score=0.91,
-                    reason="A turning point: a question is answered, laughter follows, and it starts and ends on a sentence.",
+                    reason="A turning point: a question is answered, and it starts and ends on a sentence.",
                     title="Who carries the lantern of my daughter?",
                     preset="square",
                     path="clips/clip-1.mp4",
