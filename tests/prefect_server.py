@@ -11,7 +11,7 @@ def prefect_server() -> Iterator[None]:
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
     from prefect.testing.utilities import prefect_test_harness
 
-    import tasks  # noqa: F401 - switches telemetry off before Prefect is imported
+    import tasks
 
     # the heartbeat thread sleeps in steps of a second, which every flow call would wait for
     with (
