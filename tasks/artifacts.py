@@ -34,5 +34,5 @@ def show_link(key: str, target: Path, text: str) -> None:
 def _show(create: Any, key: str, **content: Any) -> None:
     try:
         create(key=key, **content)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever the server says, the stage goes on
         log.warning("Prefect did not take the artifact %s: %s", key, error)

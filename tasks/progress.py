@@ -92,6 +92,6 @@ class _ProgressArtifact:
                 self._id = made if isinstance(made, UUID) else None
             else:
                 update_progress_artifact(artifact_id=self._id, progress=share * 100)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever the server says, the stage goes on
             log.debug("no progress artifact for %s: %s", self._stage, error)
             self._broken = True
