@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from earwitness.archive.bundle import recording_id
-from earwitness.audio.ffmpeg import ffmpeg_engine
+from earwitness.archive.naming import recording_id
+from earwitness.audio.ffmpeg import ffmpeg_info
 from earwitness.engines.engine import EngineUse
 from earwitness.errors import BadRecording, UsageError
 from earwitness.options import RunOptions, parse_slice
@@ -43,6 +43,7 @@ def plan_job(path: Path, options: RunOptions) -> Job:
     cast = load_cast(options.cast) if options.cast else None
     sidecar = _sidecar(path, resolved)
     slice_ms = parse_slice(options.slice) if options.slice else None
+    ffmpeg = EngineUse(name="ffmpeg", version=ffmpeg_info().version)
     return Job(
         source=path,
         sha256=digest,
@@ -53,9 +54,9 @@ def plan_job(path: Path, options: RunOptions) -> Job:
         sidecar=sidecar,
         sidecar_sha256=sha256_file(sidecar) if sidecar else None,
         engines={
-            "validate": ffmpeg_engine(),
-            "preprocess": ffmpeg_engine(),
-            "listen": ffmpeg_engine(),
+            "validate": ffmpeg,
+            "preprocess": ffmpeg,
+            "listen": ffmpeg,
             "diarize": choose_diarizer(resolved.diarize),
             "transcribe": choose_recogniser(resolved.transcribe, sidecar),
         },

@@ -123,7 +123,7 @@ def process_recording(path: Path, options: RunOptions | None = None) -> State[Ru
         findings = gather(
             run, validated, speech, listening, diarized, transcribed, aligned, speakers, summarized, clipped
         )
-        composed = run.do(publish, findings=findings, settings=want.publish)
+        composed = run.do(publish, findings=findings, cast_given=job.cast is not None)
         bundle, written = place(composed, want.out)
         run.placed(bundle, written=written)
 

@@ -1,7 +1,5 @@
 """Stage *align*: when each word is said, and by which voice."""
 
-import pandas as pd
-
 from earwitness.audio.facts import Preprocessed
 from earwitness.engines.engine import EngineUse
 from earwitness.engines.supervisor import run_supervised
@@ -9,7 +7,7 @@ from earwitness.options import AlignSettings
 from earwitness.speech.segments import Transcribed
 from earwitness.speech.turns import Diarized
 from earwitness.words.align import align as time_words
-from earwitness.words.transcript import Aligned
+from earwitness.words.transcript import Aligned, read_words
 from tasks.contracts import hold_to_contract
 from tasks.progress import stage_progress
 from tasks.stage import stage
@@ -25,6 +23,8 @@ def align(
     time_limit_s: float,
 ) -> Aligned:
     """Words with times and diarization labels; names come later, so that renaming recomputes nothing here."""
+    from expectations.words import frame
+
     result = run_supervised(
         "words",
         time_words,
@@ -36,4 +36,4 @@ def align(
         timeout_s=time_limit_s,
         progress=stage_progress("align"),
     )
-    return hold_to_contract(result, "words", pd.read_parquet(result.words.path), duration_ms=speech.duration_ms)
+    return hold_to_contract(result, "words", frame(read_words(result.words.path)), duration_s=speech.duration_ms / 1000)

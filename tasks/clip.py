@@ -38,5 +38,5 @@ def clip(
         profile=profile,
     )
     return hold_to_contract(
-        result, "clips", frame(result), duration_ms=speech.duration_ms, min_s=settings.min_s, max_s=settings.max_s
+        result, "clips", frame(result), duration_s=speech.duration_ms / 1000, min_s=settings.min_s, max_s=settings.max_s
     )

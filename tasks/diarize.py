@@ -25,4 +25,4 @@ def diarize(speech: Preprocessed, settings: DiarizeSettings, engine: EngineUse, 
         timeout_s=time_limit_s,
         progress=stage_progress("diarize"),
     )
-    return hold_to_contract(result, "turns", frame(result), duration_ms=speech.duration_ms)
+    return hold_to_contract(result, "turns", frame(result), duration_s=speech.duration_ms / 1000)

@@ -4,17 +4,17 @@ from pathlib import Path
 
 from prefect import task
 
-from earwitness.archive.bundle import compose_bundle, place_bundle
+from earwitness.archive.bundle import compose_bundle
 from earwitness.archive.findings import Composed, Findings
-from earwitness.options import PublishSettings
+from earwitness.archive.place import place_bundle
 from tasks.progress import stage_progress
 from tasks.stage import stage
 
 
 @stage("publish", version="1")
-def publish(findings: Findings, settings: PublishSettings) -> Composed:
+def publish(findings: Findings, *, cast_given: bool) -> Composed:
     """Every file of the bundle, in the store."""
-    return compose_bundle(findings, settings, stage_progress("publish"))
+    return compose_bundle(findings, cast_given, stage_progress("publish"))
 
 
 @task(name="place", task_run_name="place", persist_result=False)

@@ -82,7 +82,10 @@ def is_transient(_task: Task[..., Any], _run: Any, state: State[Any]) -> bool:
 
 def failure_of(state: State[Any]) -> BaseException:
     """The exception behind a failed state."""
-    return get_state_exception(state)
+    found = get_state_exception(state)
+    if isinstance(found, BaseException):
+        return found
+    raise TypeError("failures are looked at from threads without an event loop")
 
 
 def attempt() -> int:

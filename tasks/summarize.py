@@ -25,4 +25,4 @@ def summarize(
 
     utterances = utterances_of(read_words(aligned.words.path))
     result = write_notes(utterances, speakers, cast, profile, settings, engine, stage_progress("summarize"))
-    return hold_to_contract(result, "notes", frame(result), utterances=[item.id for item in utterances])
+    return hold_to_contract(result, "notes", frame(result.notes), utterances=[item.id for item in utterances])

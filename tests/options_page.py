@@ -53,7 +53,8 @@ def _allowed(entry: dict[str, Any], schema: dict[str, Any]) -> str:
     low = entry.get("minimum", entry.get("exclusiveMinimum"))
     high = entry.get("maximum")
     bounds = {(True, True): f" {low} to {high}", (True, False): f" from {low}", (False, True): f" up to {high}"}
-    return entry.get("format", entry.get("type", "any")) + bounds.get((low is not None, high is not None), "")
+    kind = str(entry.get("format", entry.get("type", "any")))
+    return kind + bounds.get((low is not None, high is not None), "")
 
 
 def _default(model: type[BaseModel], name: str) -> str:

@@ -29,6 +29,10 @@ class RecordingFacts(Record):
     slice_ms: tuple[int, int] | None = Field(default=None, description="the part that was asked for")
     decode_errors: int = Field(default=0, ge=0, description="errors that the decoder reported")
     tags: dict[str, str] = Field(default_factory=dict)
+    audio_tracks: int = Field(default=1, ge=1, description="audio tracks in the file")
+    audio_track: int = Field(default=0, ge=0, description="the one that is used, counted from 0")
+    mixdown: list[float] = Field(default_factory=list, description="weight of each channel in the mono speech copy")
+    nonfinite_samples: int = Field(default=0, ge=0, description="NaN and infinite samples, replaced by silence")
 
 
 class Metrics(Record):
@@ -40,7 +44,9 @@ class Metrics(Record):
     noise_floor_dbfs: float | None
     snr_db: float | None
     silence_share: float = Field(ge=0, le=1)
-    bandwidth_hz: float | None = Field(description="frequency below which 99 % of speech energy lies")
+    bandwidth_hz: float | None = Field(
+        description="frequency below which 99 % of the speech energy lies (above the noise, emphasised 6 dB an octave)"
+    )
     dc_offset: float = Field(description="mean sample, full scale = 1")
     channel_balance_db: float | None = Field(description="louder channel minus quieter; None for mono")
 
@@ -56,6 +62,8 @@ class IssueCode(StrEnum):
     NARROW_BAND = "narrow-band"
     DC_OFFSET = "dc-offset"
     DEAD_CHANNEL = "dead-channel"
+    PHASE = "phase"
+    OTHER_TRACKS = "other-tracks"
     DAMAGED = "damaged"
     DURATION_MISMATCH = "duration-mismatch"
     SHORT = "short"
@@ -101,6 +109,7 @@ class Enhancement(Record):
     steps: list[str] = Field(description="e.g. high-pass 80 Hz, denoise, de-clip, level")
     before: Metrics
     after: Metrics
+    helped: bool = Field(default=True, description="False: it did not, so the speech copy is the original")
 
 
 class Preprocessed(StageResult):

@@ -1,9 +1,12 @@
-"""Who the speakers are: people, aliases, characters, roles."""
+"""Who the speakers are: people, aliases, characters, roles, and the file that says so."""
 
-from typing import Literal
+import tomllib
+from pathlib import Path
+from typing import Any, Literal, NoReturn
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
+from earwitness.errors import UsageError
 from earwitness.schema import Record
 
 
@@ -36,3 +39,191 @@ class Speaker(Record):
     character: str | None = None
     role: str | None = None
     named_by: Literal["transcript", "cast", "nobody"] = "nobody"
+
+
+_MAX_BYTES = 1_000_000
+_EXAMPLE = "Write it as:  members: [{person: Sam, character: Grog, role: player, aliases: [Sammy]}]"
+
+
+def load_cast(path: Path) -> Cast:
+    """Read a cast file: YAML or TOML by its suffix (YAML where it has neither).
+
+    The members may stand under `members:` or, for short, be the whole file as a list. A member may be a plain name.
+
+    Raises:
+        UsageError: the file can't be read, or a key or value is not allowed; the message names the key and its line.
+    """
+    text = _read(path)
+    if path.suffix.lower() == ".toml":
+        data, lines = _parse_toml(path, text), _toml_lines(text)
+    else:
+        data, lines = _parse_yaml(path, text)
+    cast = _build(path, data, lines)
+    _check_unique(path, cast, lines)
+    return cast
+
+
+_Place = tuple[str | int, ...]
+_Lines = dict[_Place, int]
+
+
+def _read(path: Path) -> str:
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise UsageError(f"The cast file {path} is larger than {_MAX_BYTES // 1000} kB.", "Give a cast file.")
+        return path.read_text("utf-8-sig")
+    except OSError as error:
+        raise UsageError(
+            f"The cast file {path} can't be read ({error.strerror or error}).", "Give the path of a YAML or TOML file."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"The cast file {path} is not UTF-8 text.", "Save it as UTF-8.") from error
+
+
+def _parse_toml(path: Path, text: str) -> Any:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"The cast file {path} is not valid TOML: {error}.", "Correct that line.") from error
+
+
+def _toml_lines(text: str) -> _Lines:
+    """Where the keys stand, as far as that can be told without a parser that keeps places: first line of each key."""
+    lines: _Lines = {}
+    member = -1
+    for number, line in enumerate(text.splitlines(), start=1):
+        bare = line.strip()
+        if bare.startswith("[[") and bare.rstrip("]").lstrip("[").strip() == "members":
+            member += 1
+            lines[("members", member)] = number
+        elif "=" in bare and not bare.startswith("#"):
+            key = bare.split("=", 1)[0].strip().strip("\"'")
+            lines.setdefault((key,) if member < 0 else ("members", member, key), number)
+    return lines
+
+
+def _parse_yaml(path: Path, text: str) -> tuple[Any, _Lines]:
+    import yaml
+
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        _refuse_aliases(path, text)
+        data = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        where = f" at line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise UsageError(
+            f"The cast file {path} is not valid YAML{where}: {error.problem or error.context}.", _EXAMPLE
+        ) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UsageError(f"The cast file {path} is not valid YAML: {error}.", _EXAMPLE) from error
+    lines: _Lines = {}
+    _yaml_lines(node, (), lines)
+    return data, lines
+
+
+def _refuse_aliases(path: Path, text: str) -> None:
+    """A cast needs no YAML references, and nested ones can blow a small file up to any size."""
+    import yaml
+
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise UsageError(
+                f"The cast file {path} uses a YAML reference (*{event.anchor}).",
+                "Write the value out.",
+            )
+
+
+def _yaml_lines(node: Any, place: _Place, lines: _Lines) -> None:
+    import yaml
+
+    if node is None:
+        return
+    lines.setdefault(place, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            inner = (*place, str(key.value))
+            lines[inner] = key.start_mark.line + 1
+            _yaml_lines(value, inner, lines)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            _yaml_lines(value, (*place, index), lines)
+
+
+def _build(path: Path, data: Any, lines: _Lines) -> Cast:
+    prefix: _Place = ()
+    if data is None:
+        data = {}
+    if isinstance(data, list):
+        prefix, data = ("members",), {"members": data}
+    if not isinstance(data, dict):
+        raise UsageError(f"The cast file {path} holds {_kind(data)}, not a list of people.", _EXAMPLE)
+    plain = {str(key): _as_text(value) if key in ("campaign", "session") else value for key, value in data.items()}
+    if isinstance(members := plain.get("members"), list):
+        plain["members"] = [_member(member) for member in members]
+    try:
+        return Cast.model_validate(plain)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = tuple(first["loc"])
+        _refuse(path, first, place, _line(lines, place[len(prefix) :] if prefix else place))
+
+
+def _member(value: Any) -> Any:
+    if isinstance(value, str):
+        return {"person": _tidy(value)}
+    if isinstance(value, dict):
+        return {str(key): _tidied(inner) for key, inner in value.items()}
+    return value
+
+
+def _tidied(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_tidied(inner) for inner in value]
+    value = _as_text(value)
+    return _tidy(value) if isinstance(value, str) else value
+
+
+def _as_text(value: Any) -> Any:
+    """Numbers are fine as names of sessions and people ("session: 12", "7 of 9")."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _tidy(name: str) -> str:
+    """One line, printable: names go into file names, captions and tables."""
+    return " ".join("".join(char if char.isprintable() else " " for char in name).split())
+
+
+def _kind(value: Any) -> str:
+    return {str: "text", int: "a number", float: "a number", bool: "a switch"}.get(type(value), "something else")
+
+
+def _line(lines: _Lines, place: _Place) -> int | None:
+    while place not in lines and place:
+        place = place[:-1]
+    return lines.get(place)
+
+
+def _refuse(path: Path, found: Any, place: _Place, line: int | None) -> NoReturn:
+    inside = CastMember if place[:1] == ("members",) and len(place) > 1 else Cast
+    allowed = ", ".join(inside.model_fields)
+    key = ".".join(f"[{part + 1}]" if isinstance(part, int) else part for part in place).replace(".[", "[")
+    at = f"{path}, line {line}" if line else str(path)
+    if found["type"] == "extra_forbidden":
+        message = f"{at}: unknown key {str(place[-1])!r} in {'a member' if inside is CastMember else 'the cast'}."
+    elif found["type"] == "missing":
+        message = f"{at}: {key} is missing."
+    else:
+        message = f"{at}: {key} is not acceptable: {found['msg'].lower()}."
+    raise UsageError(message, f"Allowed keys: {allowed}.", path=str(path), key=key, line=line)
+
+
+def _check_unique(path: Path, cast: Cast, lines: _Lines) -> None:
+    people: dict[str, int] = {}
+    pins: dict[str, int] = {}
+    for index, member in enumerate(cast.members):
+        line = _line(lines, ("members", index)) if ("members", index) in lines else _line(lines, (index,))
+        at = f"{path}, line {line}" if line else str(path)
+        if people.setdefault(member.person.casefold(), index) != index:
+            raise UsageError(f"{at}: {member.person!r} is in the cast twice.", "Give one person all its aliases.")
+        if member.speaker is not None and pins.setdefault(member.speaker, index) != index:
+            raise UsageError(f"{at}: {member.speaker!r} is pinned to two people.", "Pin a label to one person.")

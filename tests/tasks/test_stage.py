@@ -109,7 +109,7 @@ def test_transient_failures_are_retried_and_terminal_ones_are_not(tmp_path: Path
         return StageResult()
 
     @flow(name="shaking")
-    def shaking() -> tuple[str, BaseException]:
+    def shaking() -> tuple[str | None, BaseException]:
         good = on_this_machine(shaky, QUICK)("transient", return_state=True)
         bad = on_this_machine(shaky, QUICK)("terminal", return_state=True)
         return good.name, failure_of(bad)

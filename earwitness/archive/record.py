@@ -1,0 +1,208 @@
+"""`recording.json`: what the recording is, how it was worked on, and how far the result can be trusted."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from pydantic import Field
+
+import earwitness
+from earwitness.archive.findings import Findings, Missing
+from earwitness.archive.ledgers import CoverageLedger, DoubtLedger, coverage_ledger, doubt_ledger
+from earwitness.audio.facts import Enhancement, Quality
+from earwitness.engines.engine import EngineUse
+from earwitness.schema import SCHEMA_VERSION, Provenance, Record, StageResult
+from earwitness.words.transcript import Utterance
+
+STATEMENT = (
+    "Made by machine. Words, times, speakers, notes and clips were produced by the engines named here and have not "
+    "been checked by a person. Check them against the sound before you rely on them."
+)
+
+
+class Software(Record):
+    """What wrote the bundle."""
+
+    name: str = "Earwitness"
+    version: str = earwitness.__version__
+
+
+class Source(Record):
+    """The file that was handed in."""
+
+    name: str = Field(description="file name, without its folder")
+    sha256: str
+    size: int = Field(description="bytes")
+    container: str
+    codec: str
+    sample_rate_hz: int
+    channels: int
+    bit_rate_bps: int | None = None
+    has_video: bool = False
+    declared_duration_s: float | None = Field(default=None, description="what the container says")
+    decode_errors: int = 0
+    tags: dict[str, str] = Field(default_factory=dict)
+
+
+class Slice(Record):
+    """The part that was asked for; all other times count from its start."""
+
+    start_s: float
+    end_s: float
+
+
+class RecordedSpeaker(Record):
+    """A voice of the recording and how much it says."""
+
+    label: str = Field(description="diarization label, e.g. SPEAKER_00")
+    name: str = Field(description="display name: used everywhere else in the bundle")
+    character: str | None = None
+    role: str | None = None
+    named_by: Literal["transcript", "cast", "nobody"]
+    speech_s: float | None = Field(description="seconds of this speaker's turns; absent when nobody was told apart")
+    words: int = Field(ge=0)
+
+
+class Receipt(Record):
+    """One payment to a service."""
+
+    stage: str
+    service: str
+    model: str
+    cost_usd: float = Field(ge=0)
+
+
+class Receipts(Record):
+    """What was spent."""
+
+    total_usd: float = Field(default=0.0, ge=0)
+    items: list[Receipt] = Field(default_factory=list)
+
+
+class RecordingJson(Record):
+    """`recording.json`."""
+
+    schema_version: str = SCHEMA_VERSION
+    software: Software = Field(default_factory=Software)
+    statement: str = STATEMENT
+    recording_id: str
+    outcome: Literal["done", "partial"]
+    missing: list[Missing] = Field(default_factory=list, description="parts that failed, and why")
+    warnings: list[str] = Field(default_factory=list)
+    profile: str
+    source: Source
+    slice: Slice | None = None
+    duration_s: float = Field(description="of what was worked on")
+    language: str | None = Field(default=None, description="ISO 639-1; und when unknown; absent without a transcript")
+    cast_given: bool = Field(description="True: a cast file named the speakers")
+    speakers: list[RecordedSpeaker] = Field(default_factory=list)
+    quality: Quality
+    enhancement: Enhancement | None = Field(default=None, description="what was done to the engines' copy of the sound")
+    listening_loudness_lufs: float | None = None
+    engines: dict[str, EngineUse] = Field(description="stage → what did the work; degraded ones are marked")
+    settings: dict[str, Any] = Field(description="stage → resolved settings")
+    timings: dict[str, Provenance] = Field(description="stage → when it was computed and for how long")
+    receipts: Receipts = Field(default_factory=Receipts)
+    coverage: CoverageLedger
+    doubts: DoubtLedger
+
+
+_STAGES = {
+    "validate": "validated",
+    "preprocess": "preprocessed",
+    "listen": "listening",
+    "diarize": "diarized",
+    "transcribe": "transcribed",
+    "align": "aligned",
+    "summarize": "summarized",
+    "clip": "clipped",
+}
+
+
+def describe_recording(findings: Findings, utterances: Sequence[Utterance], *, cast_given: bool) -> RecordingJson:
+    """Put together everything that is known about a recording apart from its words.
+
+    Args:
+        findings: what the stages found.
+        utterances: the published transcript, speakers as diarization labels.
+        cast_given: a cast file was handed in.
+    """
+    facts, names = findings.validated.facts, display_names(findings)
+    found = findings.aligned or findings.transcribed
+    return RecordingJson(
+        recording_id=findings.recording_id,
+        outcome="partial" if findings.missing else "done",
+        missing=findings.missing,
+        warnings=_warnings(findings),
+        profile=findings.profile,
+        source=Source(
+            name=findings.source_name,
+            sha256=facts.sha256,
+            size=facts.size,
+            container=facts.container,
+            codec=facts.codec,
+            sample_rate_hz=facts.sample_rate_hz,
+            channels=facts.channels,
+            bit_rate_bps=facts.bit_rate_bps,
+            has_video=facts.has_video,
+            declared_duration_s=None if facts.declared_duration_ms is None else facts.declared_duration_ms / 1000,
+            decode_errors=facts.decode_errors,
+            tags=dict(sorted(facts.tags.items())),
+        ),
+        slice=Slice(start_s=facts.slice_ms[0] / 1000, end_s=facts.slice_ms[1] / 1000) if facts.slice_ms else None,
+        duration_s=findings.preprocessed.duration_ms / 1000,
+        language=found.language if found else None,
+        cast_given=cast_given,
+        speakers=_speakers(findings, utterances),
+        quality=findings.validated.quality,
+        enhancement=findings.preprocessed.enhancement,
+        listening_loudness_lufs=findings.listening.loudness_lufs if findings.listening else None,
+        engines=findings.engines,
+        settings=findings.settings,
+        timings=_timings(findings),
+        coverage=coverage_ledger(findings, utterances),
+        doubts=doubt_ledger(findings, utterances, names),
+    )
+
+
+def display_names(findings: Findings) -> dict[str, str]:
+    """Diarization label → the name that is published."""
+    return {speaker.label: speaker.name for speaker in findings.speakers}
+
+
+def _speakers(findings: Findings, utterances: Sequence[Utterance]) -> list[RecordedSpeaker]:
+    spoken: dict[str, int] = defaultdict(int)
+    for turn in findings.diarized.turns if findings.diarized else []:
+        spoken[turn.speaker] += turn.end_ms - turn.start_ms
+    words: dict[str | None, int] = defaultdict(int)
+    for utterance in utterances:
+        for word in utterance.words:
+            words[word.speaker] += 1
+    return [
+        RecordedSpeaker(
+            label=speaker.label,
+            name=speaker.name,
+            character=speaker.character,
+            role=speaker.role,
+            named_by=speaker.named_by,
+            speech_s=spoken[speaker.label] / 1000 if findings.diarized else None,
+            words=words[speaker.label],
+        )
+        for speaker in findings.speakers
+    ]
+
+
+def _timings(findings: Findings) -> dict[str, Provenance]:
+    timings = {}
+    for stage, name in _STAGES.items():
+        result = getattr(findings, name)
+        if isinstance(result, StageResult) and result.provenance is not None:
+            timings[stage] = result.provenance
+    return timings
+
+
+def _warnings(findings: Findings) -> list[str]:
+    """The run's own, then every stage's; each once."""
+    results = [getattr(findings, name) for name in _STAGES.values()]
+    of_stages = [text for result in results for text in getattr(result, "warnings", [])]
+    return list(dict.fromkeys([*findings.warnings, *of_stages]))

@@ -1,0 +1,80 @@
+"""The smallest pieces that a clip may begin or end with: sentences with their times."""
+
+import bisect
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from earwitness.words.transcript import Utterance, Word
+
+_ENDS = (".", "!", "?", "…", "。", "！", "？", "؟", "।")  # noqa: RUF001
+_CLOSERS = "\"'”’)]»"  # noqa: RUF001
+_GRAZE_MS = 60
+"""Word times are no better than this, so a smaller overlap with a cut is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A sentence, or an utterance where the words have no punctuation or times of their own."""
+
+    start_ms: int
+    end_ms: int
+    text: str
+    speaker: str | None
+    utterance: str
+    words: tuple[Word, ...]
+    ends_sentence: bool
+
+
+def ends_sentence(word: str) -> bool:
+    """Whether a written word closes a sentence."""
+    return word.rstrip(_CLOSERS).endswith(_ENDS)
+
+
+def units_of(utterances: Iterable[Utterance]) -> list[Unit]:
+    """All units with times, by start."""
+    found = []
+    for utterance in utterances:
+        if utterance.words:
+            found += _by_sentence(utterance)
+        elif utterance.start_ms is not None and utterance.end_ms is not None and utterance.end_ms > utterance.start_ms:
+            text = " ".join(utterance.text.split())
+            found.append(
+                Unit(
+                    utterance.start_ms, utterance.end_ms, text, utterance.speaker, utterance.id, (), ends_sentence(text)
+                )
+            )
+    return sorted(found, key=lambda unit: (unit.start_ms, unit.end_ms, unit.utterance))
+
+
+def _by_sentence(utterance: Utterance) -> list[Unit]:
+    found: list[Unit] = []
+    run: list[Word] = []
+    for place, word in enumerate(utterance.words):
+        run.append(word)
+        closes = ends_sentence(word.text)
+        if closes or place == len(utterance.words) - 1:
+            start, end = min(w.start_ms for w in run), max(w.end_ms for w in run)
+            text = " ".join(w.text for w in run)
+            if end > start:
+                found.append(Unit(start, end, text, utterance.speaker, utterance.id, tuple(run), closes))
+            run = []
+    return found
+
+
+def straddled(units: Sequence[Unit], at_ms: int, *, words_only: bool) -> bool:
+    """Whether a cut at `at_ms` would cut somebody's sentence, or with `words_only` somebody's word.
+
+    Args:
+        units: by start.
+        at_ms: where the cut would be.
+        words_only: sentences may be cut between their words (a unit without words can't).
+    """
+    place = bisect.bisect_left(units, at_ms - _GRAZE_MS, key=lambda unit: unit.start_ms)
+    for unit in reversed(units[max(0, place - 200) : place]):
+        if unit.end_ms <= at_ms + _GRAZE_MS:
+            continue
+        if not words_only or not unit.words:
+            return True
+        if any(word.start_ms + _GRAZE_MS < at_ms < word.end_ms - _GRAZE_MS for word in unit.words):
+            return True
+    return False

@@ -1,0 +1,63 @@
+"""Notes as a Markdown page for people."""
+
+import re
+from collections.abc import Sequence
+
+from earwitness.notes.notes import Notes
+from earwitness.words.cast import Speaker
+from earwitness.words.transcript import Utterance
+
+_ACTIVE = re.compile(r"([\\`*_{}\[\]<>|#~])")
+_LINE_START = re.compile(r"^(\s*)([-+=]|\d+(?=[.)]))")
+
+
+def escape(text: str) -> str:
+    """One line in which nothing is markup, whatever people said or called themselves."""
+    line = _ACTIVE.sub(r"\\\1", " ".join(text.split()))
+    return _LINE_START.sub(lambda m: f"{m.group(1)}\\{m.group(2)}" if m.group(2) in "-+=" else m.group(), line)
+
+
+def clock(ms: int | None) -> str:
+    """`1:02:03`; empty where there is no time."""
+    if ms is None:
+        return ""
+    minutes, seconds = divmod(ms // 1000, 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
+
+
+def notes_markdown(notes: Notes, utterances: Sequence[Utterance], speakers: Sequence[Speaker]) -> str:
+    """Title, abstract, who speaks, chapters, and every claim with its citations and their times."""
+    heard = {utterance.id: utterance for utterance in utterances}
+    parts = [f"# {escape(notes.title)}"]
+    if notes.abstract:
+        parts.append(escape(notes.abstract))
+    if speakers:
+        parts.append("\n".join(["## Speakers", "", *(f"- {_who(speaker)}" for speaker in speakers)]))
+    if len(notes.chapters) > 1:
+        lines = []
+        for chapter in notes.chapters:
+            time = clock(chapter.start_ms)
+            place = f"{time} " if time else ""
+            lines.append(f"- {place}{escape(chapter.title)} ({chapter.first} to {chapter.last})")
+        parts.append("\n".join(["## Chapters", "", *lines]))
+    claims = {claim.id: claim for claim in notes.claims}
+    for section in notes.sections:
+        lines = []
+        for key in section.claims:
+            claim = claims[key]
+            doubt = "" if claim.supported else " *(not carried by its evidence)*"
+            cited = " ".join(_cited(heard.get(place), place) for place in claim.evidence)
+            lines.append(f"- {escape(claim.text)} {cited}{doubt}")
+        parts.append("\n".join([f"## {escape(section.heading)}", "", *(lines or ["Nothing was found."])]))
+    parts.append(f"{notes.words_read} words were read; every sentence above was said where it points to.")
+    return "\n\n".join(parts) + "\n"
+
+
+def _cited(utterance: Utterance | None, key: str) -> str:
+    time = clock(utterance.start_ms) if utterance else ""
+    return f"[{key}, {time}]" if time else f"[{key}]"
+
+
+def _who(speaker: Speaker) -> str:
+    details = [escape(part) for part in (speaker.character, speaker.role) if part]
+    return escape(speaker.name) + (f" ({', '.join(details)})" if details else "")

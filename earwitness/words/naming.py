@@ -1,0 +1,86 @@
+"""Giving voices their names: only ones that the user or the transcript stated, never a guess."""
+
+from collections.abc import Sequence
+
+from earwitness.words.cast import Cast, CastMember, Speaker
+
+_SLIVER = 0.1
+"""A voice with less than this share of the talk of another of the same name owes the name to words at its edges."""
+
+
+def name_speakers(
+    labels: Sequence[str], names: dict[str, str], cast: Cast | None, talk_ms: dict[str, int]
+) -> list[Speaker]:
+    """Who each voice is.
+
+    A member's pinned `speaker` label wins. Otherwise the name that the transcript gives a label is looked up in the
+    cast (person, alias or character, upper and lower case alike) and used where exactly one member answers to it.
+    Everyone else keeps the transcript's name, or the label: people who can't be told apart are not named.
+
+    Args:
+        labels: diarization labels, in the order wanted.
+        names: label → name that the transcript gives; labels without one are absent.
+        cast: the cast file, if any.
+        talk_ms: label → how long it talks, which settles who owns a name that two labels share.
+    """
+    members = cast.members if cast else []
+    pinned = {member.speaker: member for member in members if member.speaker}
+    taken = {member.person.casefold() for label, member in pinned.items() if label in labels}
+    stated = {label: " ".join(names[label].split()) for label in labels if names.get(label, "").strip()}
+    found = {label: _find(name, members) for label, name in stated.items()}
+    owners = _owners(stated, found, talk_ms)
+    speakers = []
+    for label in labels:
+        member = pinned.get(label)
+        if member is None and label in owners:
+            member = found.get(label)
+            if member is not None and member.person.casefold() in taken:
+                speakers.append(Speaker(label=label, name=label))
+                continue
+        if member is not None:
+            speakers.append(
+                Speaker(label=label, name=member.person, character=member.character, role=member.role, named_by="cast")
+            )
+        elif label in owners:
+            speakers.append(Speaker(label=label, name=stated[label], named_by="transcript"))
+        else:
+            speakers.append(Speaker(label=label, name=label))
+    return speakers
+
+
+def _find(name: str, members: Sequence[CastMember]) -> CastMember | None:
+    """The only member who answers to `name`, as person, alias or character."""
+    wanted = name.casefold()
+    answering = [
+        member
+        for member in members
+        if any(
+            wanted == " ".join(known.split()).casefold()
+            for known in (member.person, *member.aliases, member.character or "")
+        )
+    ]
+    return answering[0] if len(answering) == 1 else None
+
+
+def _owners(stated: dict[str, str], found: dict[str, CastMember | None], talk_ms: dict[str, int]) -> set[str]:
+    longest: dict[str, int] = {}
+    keys = {}
+    for label, name in stated.items():
+        member = found[label]
+        keys[label] = (member.person if member else name).casefold()
+        longest[keys[label]] = max(longest.get(keys[label], 0), talk_ms.get(label, 0))
+    return {label for label, key in keys.items() if talk_ms.get(label, 0) >= _SLIVER * longest[key]}
+
+
+def vocabulary(cast: Cast | None) -> list[str]:
+    """Names that a recogniser should know and that notes may use: people, aliases, characters, campaign; no repeats."""
+    if cast is None:
+        return []
+    found: dict[str, None] = {}
+    for member in cast.members:
+        for name in (member.person, *member.aliases, member.character):
+            if name:
+                found.setdefault(name)
+    if cast.campaign:
+        found.setdefault(cast.campaign)
+    return list(found)
