@@ -27,7 +27,7 @@ install: ## put everything into .venv (does nothing when it is up to date)
 	@PYTHON="$(PYTHON)" sh tools/install.sh $(VENV)
 
 demo: install ## process a telephone call and a tabletop scene; results in out/demo
-	@$(PY) -m earwitness.demo.run $(DEMO_OUT) $(ARGS)
+	@$(VENV)/bin/earwitness demo --out $(DEMO_OUT)
 
 test: install ## run the tests (ARGS="-k word" to choose)
 	@$(PY) -m pytest $(ARGS)
