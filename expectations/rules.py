@@ -15,13 +15,13 @@ from expectations.wording import span
 
 gx = great_expectations()
 
-from great_expectations import ExpectationSuite
-from great_expectations.execution_engine.pandas_execution_engine import PandasExecutionEngine
-from great_expectations.expectations.expectation import BatchExpectation, Expectation
-from great_expectations.expectations.metadata_types import FailureSeverity
-from great_expectations.expectations.metrics.metric_provider import metric_value
-from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
-from great_expectations.expectations.row_conditions import Column
+from great_expectations import ExpectationSuite  # noqa: E402 - after the quiet import
+from great_expectations.execution_engine.pandas_execution_engine import PandasExecutionEngine  # noqa: E402
+from great_expectations.expectations.expectation import BatchExpectation, Expectation  # noqa: E402
+from great_expectations.expectations.metadata_types import FailureSeverity  # noqa: E402
+from great_expectations.expectations.metrics.metric_provider import metric_value  # noqa: E402
+from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider  # noqa: E402
+from great_expectations.expectations.row_conditions import Column  # noqa: E402
 
 __all__ = [
     "Column",
@@ -133,7 +133,7 @@ def _metric(name: str, *keys: str) -> Callable[[Callable[..., list[Finding]]], s
 
             @metric_value(engine=PandasExecutionEngine)
             def _pandas(
-                cls,
+                cls,  # noqa: N805 - Great Expectations makes it a class method
                 execution_engine: PandasExecutionEngine,
                 metric_domain_kwargs: dict[str, Any],
                 metric_value_kwargs: dict[str, Any],

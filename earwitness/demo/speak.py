@@ -267,7 +267,7 @@ def _main() -> None:
         wav = Path(scratch) / "scene.wav"
 
         def show(share: float, note: str = "") -> None:
-            print(f"{share:4.0%} {note}", flush=True)
+            print(f"{share:4.0%} {note}", flush=True)  # noqa: T201 (run by hand, in a terminal)
 
         spoken = speak_scene(here / "scene.txt", wav, show)
         opus: list[Any] = ["-c:a", "libopus", "-b:a", "32k", "-metadata", f"comment={NOTE}"]

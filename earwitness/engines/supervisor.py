@@ -97,7 +97,7 @@ _busy: set[str] = set()
 def _engine(family: str) -> "_Engine":
     with _registry:
         if not _engines:
-            import multiprocessing.util
+            import multiprocessing.util  # noqa: F401 - it waits for children at exit: ours must be gone by then
 
             atexit.unregister(shutdown_engines)
             atexit.register(shutdown_engines)

@@ -79,7 +79,7 @@ def serve(pipe: Connection, lifeline: Connection, parent: int, crash_file: str) 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with(parent, lifeline)
     _separate_streams()
-    crashes = Path(crash_file).open("w", encoding="utf-8")
+    crashes = Path(crash_file).open("w", encoding="utf-8")  # noqa: SIM115 - faulthandler keeps writing to it
     Path(crash_file).unlink()
     faulthandler.enable(crashes)
     for each in (pipe, lifeline):
@@ -116,7 +116,7 @@ def _answer(call: Call, line: _Line) -> Answered:
         function, args, kwargs = pickle.loads(call.work)
         value = function(*args, progress=_reporter(call.number, line), **kwargs)
         return Answered(call.number, value=bytes(dumps(value)))
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - whatever it is, the parent raises it
         return _failed(call.number, error)
 
 
@@ -169,7 +169,7 @@ def _portable(error: BaseException) -> bytes:
     try:
         plain = pickle.dumps(error)
         pickle.loads(plain)
-    except Exception:
+    except Exception:  # noqa: BLE001 - constructors of exceptions fail in any way they like
         return pickle.dumps(RuntimeError(f"{type(error).__name__}: {error}"))
     return plain
 

@@ -45,7 +45,7 @@ _SCALES = ((10**9, "billion"), (10**6, "million"), (1000, "thousand"), (100, "hu
 _ORDINALS = {"one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth", "nine": "ninth",
              "twelve": "twelfth"}  # fmt: skip
 
-_PIECE = re.compile(r"(\d{1,3}(?:,\d{3})+|\d+)(st|nd|rd|th)?|([^\W\d_]+(?:['’][^\W\d_]+)*['’]?)|([%&+=@#°$€£¥.])")  # noqa: RUF001
+_PIECE = re.compile(r"(\d{1,3}(?:,\d{3})+|\d+)(st|nd|rd|th)?|([^\W\d_]+(?:['’][^\W\d_]+)*['’]?)|([%&+=@#°$€£¥.])")
 _MAX_LETTERS = 40
 
 
@@ -86,7 +86,7 @@ def spoken(written: str, known: Callable[[str], bool]) -> list[str]:
         at least one word if anything in it can be said: dictionary words as they are, others as plain letters a-z,
         abbreviations as `x.`-style single letters; empty for mere punctuation.
     """
-    whole = written.replace("’", "'").lower().strip('.,;:!?"“”()[]{}<>…*_~-–—')  # noqa: RUF001
+    whole = written.replace("’", "'").lower().strip('.,;:!?"“”()[]{}<>…*_~-–—')
     if known(whole):
         return [whole]
     words: list[str] = []
@@ -113,7 +113,7 @@ def spoken(written: str, known: Callable[[str], bool]) -> list[str]:
 
 
 def _letters(text: str, known: Callable[[str], bool]) -> list[str]:
-    lower = text.replace("’", "'").lower()  # noqa: RUF001
+    lower = text.replace("’", "'").lower()
     for candidate in (lower, lower.strip("'"), lower.removesuffix("'s"), lower.replace("'", "")):
         if candidate and known(candidate):
             return [candidate]

@@ -96,7 +96,7 @@ def run(label: str, change: Callable[[list[Segment]], list[Segment]], *, turns: 
             errors += [abs(word.start_ms / 1000 - float(row["start"])), abs(word.end_ms / 1000 - float(row["end"]))]
             right += names.get(word.speaker or "") == row["speaker"]
     found = np.array(errors)
-    print(  # noqa: T201 - a benchmark prints
+    print(
         f"{label:34} words {total}  placed {placed / total:.1%}  estimated {estimated / total:.1%}  "
         f"median {np.median(found) * 1000:.0f} ms  within 200 ms {np.mean(found <= 0.2):.1%}  "
         f"right speaker {right / total:.1%}  {seconds / sound:.2f} x real time",
