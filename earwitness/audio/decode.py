@@ -20,15 +20,8 @@ _LOSSLESS = ("alac", "flac", "wavpack", "tta", "tak", "ape", "mlp", "truehd")
 _NARROW_FORMATS = ("u8", "u8p", "s16", "s16p")
 _SURROUND = ("SL", "SR", "BL", "BR")
 
-FLAC_OPTIONS = {
-    "ar": SPEECH_RATE_HZ,
-    "ac": 1,
-    "acodec": "flac",
-    "sample_fmt": "s16",
-    "map_metadata": -1,
-    "fflags": "+bitexact",
-    "flags:a": "+bitexact",
-}
+_LONG_FRAME = 32_768
+_FLAC_BLOCK = 4_096
 
 
 @dataclass(frozen=True)
@@ -51,7 +44,7 @@ def in_long_frames(audio: Any) -> Any:
     ffmpeg hands every frame from thread to thread: on a 2-core machine this more than halves the processor time of
     decoding to a pipe and a FLAC file.
     """
-    return audio.filter("asetnsamples", n=65_536, p=0)
+    return audio.filter("asetnsamples", n=_LONG_FRAME, p=0)
 
 
 def even_mix(track: AudioTrack) -> list[float]:
@@ -75,15 +68,29 @@ def loudness_weights(track: AudioTrack) -> list[float]:
     return [0.0 if name.startswith("LFE") else 1.41 if name in _SURROUND else 1.0 for name in names]
 
 
+def cleaned(audio: Any) -> Any:
+    """Silence where samples are not numbers."""
+    return audio.filter("aeval", exprs="if(isnan(val(ch))+isinf(val(ch)),0,val(ch))", c="same")
+
+
 def mixed_down(audio: Any, weights: list[float], *, clean: bool = False) -> Any:
     """Mono from a weighted sum of channels; `clean` puts silence where samples are not numbers.
 
     Arguments go by name: ffmpeg-python escapes positional ones once too often.
     """
     if clean:
-        audio = audio.filter("aeval", exprs="if(isnan(val(ch))+isinf(val(ch)),0,val(ch))", c="same")
+        audio = cleaned(audio)
     terms = "+".join(f"{weight:.9g}*c{channel}" for channel, weight in enumerate(weights) if weight)
     return audio.filter("pan", args=f"mono|c0={terms.replace('+-', '-')}")
+
+
+def to_speech(mono: Any, target: Path) -> Any:
+    """Output node that writes a mono stream as 16 kHz FLAC; the same sound gives the same bytes."""
+    resampled = mono.filter("aformat", channel_layouts="mono", sample_rates=SPEECH_RATE_HZ, sample_fmts="s16")
+    # The encoder takes frames as they come as its blocks, up to sizes that players refuse.
+    return resampled.filter("asetnsamples", n=_FLAC_BLOCK, p=0).output(
+        f"file:{target}", acodec="flac", map_metadata=-1, fflags="+bitexact", **{"flags:a": "+bitexact"}
+    )
 
 
 def write_speech(part: Part, weights: list[float], target: Path, *, clean: bool, limit_s: float) -> None:
@@ -94,7 +101,7 @@ def write_speech(part: Part, weights: list[float], target: Path, *, clean: bool,
         StorageError: the target can't be written.
     """
     mono = mixed_down(part.audio(), weights, clean=clean)
-    run(mono.output(f"file:{target}", **FLAC_OPTIONS), limit_s=limit_s, fault=BadRecording, what="Decoding failed")
+    run(to_speech(mono, target), limit_s=limit_s, fault=BadRecording, what="Decoding failed")
 
 
 def decode_and_measure(
@@ -125,7 +132,7 @@ def decode_and_measure(
     codec = ("f32" if wide else "s16") + ("le" if np.little_endian else "be")
     native = split[0].output("pipe:1", format=codec, acodec=f"pcm_{codec}", ar=rate, ac=channels)
     mono = split[1] if channels <= 2 else mixed_down(split[1], even_mix(track))
-    speech = mono.output(f"file:{target}", **FLAC_OPTIONS)
+    speech = to_speech(mono, target)
 
     meter = Meter(rate, channels, loudness_weights(track))
     block: npt.NDArray[Any] = np.empty((_FRAMES_A_BLOCK * meter.frame, channels), sample)

@@ -187,6 +187,11 @@ class Running:
         self._listener = threading.Thread(target=self._listen, name="ffmpeg-stderr", daemon=True)
         self._listener.start()
 
+    @property
+    def pid(self) -> int:
+        """Process id of the child."""
+        return self._process.pid
+
     def read_into(self, buffer: memoryview) -> int:
         """Fill `buffer` (bytes) from ffmpeg's standard output.
 
@@ -198,21 +203,22 @@ class Running:
         """
         filled = 0
         while filled < len(buffer):
-            got = self._read_some(buffer[filled:])
+            got = self.read_some(buffer[filled:])
             if not got:
                 break
             filled += got
         return filled
 
-    def _read_some(self, buffer: memoryview) -> int:
+    def read_some(self, buffer: memoryview) -> int:
+        """Read what is there, at least a byte; 0 at the end. Raises as `read_into` does."""
         wait = self._stall_s
         if self._deadline is not None:
             wait = min(wait, self._deadline - time.monotonic())
         if wait <= 0 or not self._selector.select(wait):
             if self._deadline is not None and time.monotonic() >= self._deadline:
-                self.kill(f"ffmpeg was stopped at its time limit of {self._limit_s:.0f} s.")
+                self.kill(f"ffmpeg was stopped at its time limit of {self._limit_s:g} s.")
             else:
-                self.kill(f"ffmpeg gave nothing for {self._stall_s:.0f} s and was stopped.")
+                self.kill(f"ffmpeg gave nothing for {self._stall_s:g} s and was stopped.")
             self.report.raise_for_tool()
         return os.readv(self._fd, [buffer])
 
@@ -226,7 +232,7 @@ class Running:
         try:
             self.report.returncode = self._process.wait(timeout=self._stall_s)
         except subprocess.TimeoutExpired:
-            self.kill(f"ffmpeg did not end within {self._stall_s:.0f} s of its last output.")
+            self.kill(f"ffmpeg did not end within {self._stall_s:g} s of its last output.")
             self.report.returncode = self._process.wait()
         self._listener.join()
         return self.report
@@ -344,7 +350,7 @@ def run(
         buffer = memoryview(bytearray(1 << 14))
         text, moved_at = b"", time.monotonic()
         seen: dict[bytes, bytes] = {}
-        while got := child._read_some(buffer):
+        while got := child.read_some(buffer):
             *lines, text = (text + bytes(buffer[:got])).split(b"\n")
             news = dict(line.split(b"=", 1) for line in lines if b"=" in line)
             marks: dict[bytes, bytes] = {key: news[key] for key in (b"out_time_us", b"total_size") if key in news}
@@ -354,7 +360,7 @@ def run(
                 if on_time is not None and marks.get(b"out_time_us", b"N/A").lstrip(b"-").isdigit():
                     on_time(max(0, int(marks[b"out_time_us"]) // 1000))
             elif time.monotonic() - moved_at > stall_s:
-                child.kill(f"ffmpeg made no progress for {stall_s:.0f} s and was stopped.")
+                child.kill(f"ffmpeg made no progress for {stall_s:g} s and was stopped.")
                 break
         report = child.finish()
     report.raise_for_failure(fault, what)

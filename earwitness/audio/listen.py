@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from earwitness.audio.decode import Part, in_long_frames
+from earwitness.audio.decode import Part, cleaned, in_long_frames, mixed_down
 from earwitness.audio.facts import SPEECH_RATE_HZ, ListeningCopy, RecordingFacts, Validated
 from earwitness.audio.ffmpeg import ffmpeg_info, run, running, source
 from earwitness.audio.measure import Meter
@@ -34,7 +34,7 @@ _REHEARSALS = 3
 _REHEARSED_WITHIN_LU = 0.1
 _DC_HEARD = 0.02
 _DC_HZ = 20
-_FIRST_LIMIT_DB = -2.0  # AAC adds about a decibel to the peaks
+_FIRST_LIMIT_DB = -2.3  # AAC adds about a decibel to the peaks
 _MOST_GAIN_DB = 60.0
 _MAX_SURROUND = 8
 _FRAMES_A_BLOCK = 16
@@ -86,7 +86,7 @@ def make_listening_copy(
             target = Path(folder) / f"listen{attempt}.m4a"
             share = part_of(progress, *_SHARES[attempt])
             _encode(path, validated, target, gain, limit, settings.bit_rate_kbps, share)
-            heard = _hear(source(target).audio, _rate_hz(facts), _channels(facts))
+            heard = _hear(in_long_frames(source(target).audio), _rate_hz(facts), _channels(facts))
             off = 0.0 if heard.loudness_lufs is None else heard.loudness_lufs - settings.loudness_lufs
             over = max(0.0, heard.true_peak_dbtp - TRUE_PEAK_DBTP)
             badness = abs(off) + 10 * over
@@ -121,10 +121,9 @@ def _channels(facts: RecordingFacts) -> int:
 
 def _as_heard(audio: Any, facts: RecordingFacts) -> Any:
     if facts.nonfinite_samples:
-        audio = audio.filter("aeval", exprs="if(isnan(val(ch))+isinf(val(ch)),0,val(ch))", c="same")
+        audio = cleaned(audio)
     if _channels(facts) == 1 and facts.channels > 1:
-        terms = "+".join(f"{weight:.9g}*c{channel}" for channel, weight in enumerate(facts.mixdown) if weight)
-        return audio.filter("pan", args=f"mono|c0={terms}")
+        return mixed_down(audio, facts.mixdown)
     if facts.channels == 2 and min(facts.mixdown, default=0.0) < 0:
         return audio.filter("pan", args="stereo|c0=c0|c1=-1*c1")  # antiphase: silent on a single loudspeaker
     if facts.channels > 2:
@@ -132,7 +131,9 @@ def _as_heard(audio: Any, facts: RecordingFacts) -> Any:
     return audio
 
 
-def _levelled(audio: Any, rate: int, gain: float, limit: float) -> Any:
+def _levelled(audio: Any, validated: Validated, rate: int, gain: float, limit: float) -> Any:
+    if validated.quality.metrics.dc_offset > _DC_HEARD:
+        audio = audio.filter("highpass", f=_DC_HZ)  # an offset eats the headroom
     audio = audio.filter("volume", volume=f"{gain:.3f}dB", precision="float")
     # At twice the rate the limiter sees nearly all of what lies between the samples; the check sees the rest.
     audio = audio.filter("aresample", 2 * rate).filter(
@@ -149,7 +150,8 @@ def _with_limiter_loss(validated: Validated, gain: float, limit: float, progress
         return gain
     wanted = plain.loudness_lufs + gain
     for attempt in range(_REHEARSALS):
-        rehearsed = _hear(_levelled(source(copy).audio, SPEECH_RATE_HZ, gain, limit), SPEECH_RATE_HZ, 1, whole=False)
+        audio = _levelled(in_long_frames(source(copy).audio), validated, SPEECH_RATE_HZ, gain, limit)
+        rehearsed = _hear(audio, SPEECH_RATE_HZ, 1, whole=False)
         progress(0.2 + 0.8 * (attempt + 1) / _REHEARSALS, "found the gain")
         if rehearsed.loudness_lufs is None or abs(wanted - rehearsed.loudness_lufs) < _REHEARSED_WITHIN_LU:
             break
@@ -164,9 +166,7 @@ def _encode(
     start, end = facts.slice_ms or (None, None)
     rate = _rate_hz(facts)
     audio = _as_heard(Part(path, facts.audio_track, start, end).audio(), facts)
-    if abs(validated.quality.metrics.dc_offset) > _DC_HEARD:
-        audio = audio.filter("highpass", f=_DC_HZ)  # an offset eats the headroom
-    output = _levelled(audio, rate, gain, limit).output(
+    output = _levelled(audio, validated, rate, gain, limit).output(
         f"file:{target}",
         acodec="aac",
         audio_bitrate=f"{kbps}k",
@@ -193,9 +193,7 @@ def _hear(audio: Any, rate: int, channels: int, *, whole: bool = True) -> _Heard
     block: npt.NDArray[np.float32] = np.empty((_FRAMES_A_BLOCK * meter.frame, channels), np.float32)
     raw = memoryview(block.reshape(-1).view(np.uint8).data)
     endian = "le" if np.little_endian else "be"
-    output = in_long_frames(audio).output(
-        "pipe:1", format=f"f32{endian}", acodec=f"pcm_f32{endian}", ar=rate, ac=channels
-    )
+    output = audio.output("pipe:1", format=f"f32{endian}", acodec=f"pcm_f32{endian}", ar=rate, ac=channels)
     highest = 0.0
     crests: list[npt.NDArray[np.float32]] = []
     with running(output) as child:

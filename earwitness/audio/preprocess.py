@@ -7,7 +7,7 @@ asks for them, only those that an issue asks for, and only if the result measure
 from pathlib import Path
 from typing import Any
 
-from earwitness.audio.decode import FLAC_OPTIONS, in_long_frames
+from earwitness.audio.decode import in_long_frames, to_speech
 from earwitness.audio.facts import SPEECH_RATE_HZ, Enhancement, IssueCode, Metrics, Preprocessed, Validated, Verdict
 from earwitness.audio.ffmpeg import run, source
 from earwitness.audio.measure import Meter
@@ -136,7 +136,7 @@ def _apply(path: Path, target: Path, steps: list[list[Step]], duration_ms: int, 
         progress(min(1.0, ms / max(1, duration_ms)), f"cleaned {ms // 1000} s")
 
     run(
-        audio.output(f"file:{target}", **FLAC_OPTIONS),
+        to_speech(audio, target),
         limit_s=_GRACE_S + _SLOWEST * duration_ms / 1000,
         on_time=on_time,
         what="Cleaning the sound failed",

@@ -1,4 +1,4 @@
-import errno
+import os
 import socket
 import threading
 import time
@@ -55,12 +55,12 @@ def test_progress_is_told_in_milliseconds_and_never_goes_back(tmp_path: Path) ->
 def test_a_stalled_child_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ffmpeg_faults.put_on_path(ffmpeg_faults.STALLS, tmp_path, monkeypatch)
     started = time.monotonic()
-    with pytest.raises(ToolFailed, match=r"gave nothing for 0 s"):
+    with pytest.raises(ToolFailed, match=r"gave nothing for 0.3 s"):
         run(tone().output("x.wav"), stall_s=0.3)
     assert time.monotonic() - started < 20
 
 
-def test_a_child_that_outlives_its_limit_is_killed(tmp_path: Path) -> None:
+def test_a_child_that_outlives_its_limit_is_killed() -> None:
     endless = ffmpeg.input("anullsrc=r=16000:cl=mono", f="lavfi").output("-", f="null")
     with pytest.raises(ToolFailed, match="time limit"):
         run(endless, limit_s=0.5)
@@ -88,15 +88,15 @@ def test_endless_complaints_take_bounded_memory(tmp_path: Path, monkeypatch: pyt
 def test_a_full_disk_is_a_storage_error() -> None:
     with pytest.raises(StorageError, match=r"No space left|No space"):
         run(tone(30).output("file:/dev/full", format="s16le"))
-    assert errno.ENOSPC  # /dev/full answers every write with it
 
 
-def test_leaving_early_leaves_no_child_behind(tmp_path: Path) -> None:
+def test_leaving_early_leaves_no_child_behind() -> None:
     endless = ffmpeg.input("anullsrc=r=16000:cl=mono", f="lavfi").output("pipe:1", format="s16le")
     with running(endless) as child:
         assert child.read_into(memoryview(bytearray(1000))) == 1000
-        process = child._process
-    assert process.returncode is not None
+        pid = child.pid
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
 
 
 @pytest.mark.parametrize("name", ["talk.mp3", "talk.wav", "talk.m3u8"])
