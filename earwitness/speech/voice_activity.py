@@ -3,7 +3,6 @@
 Reads the sound in blocks and keeps only one probability per 32 ms: an hour needs well under 1 MB.
 """
 
-from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from earwitness.audio.facts import SPEECH_RATE_HZ
+from earwitness.audio.pcm import Samples, iter_speech, speech_duration_ms
 from earwitness.engines.quiet import import_speech_library
 from earwitness.progress import Progress, no_progress
 
@@ -42,6 +42,10 @@ def speech_spans(
 
     Returns:
         (start_ms, end_ms) in order, not overlapping; empty when nobody speaks.
+
+    Raises:
+        UsageError: the file is not 16 kHz mono.
+        StorageError: the file can't be read.
     """
     probabilities, samples = speech_probabilities(path, progress)
     silero = import_speech_library("silero_vad")
@@ -57,7 +61,7 @@ def speech_spans(
     return [(_ms(span["start"]), _ms(span["end"])) for span in spans]
 
 
-def speech_probabilities(path: Path, progress: Progress = no_progress) -> tuple[np.ndarray, int]:
+def speech_probabilities(path: Path, progress: Progress = no_progress) -> tuple[Samples, int]:
     """How likely each 32 ms frame of a 16 kHz mono file is speech.
 
     Returns:
@@ -66,9 +70,10 @@ def speech_probabilities(path: Path, progress: Progress = no_progress) -> tuple[
     session = _session()
     state = {name: np.zeros((1, 1, 128), dtype=np.float32) for name in ("h", "c")}
     context = np.zeros(_CONTEXT, dtype=np.float32)
-    answers: list[np.ndarray] = []
+    answers: list[Samples] = []
     done = 0
-    for block, total in _blocks(path, FRAME * _BLOCK_FRAMES):
+    total_ms = speech_duration_ms(path)
+    for _, block in iter_speech(path, FRAME * _BLOCK_FRAMES / SPEECH_RATE_HZ):
         frames = np.zeros((-(-block.size // FRAME), FRAME), dtype=np.float32)
         frames.reshape(-1)[: block.size] = block
         contexts = np.vstack([context, frames[:-1, -_CONTEXT:]])
@@ -77,17 +82,9 @@ def speech_probabilities(path: Path, progress: Progress = no_progress) -> tuple[
         values, state["h"], state["c"] = session.run(["speech_probs", "hn", "cn"], inputs)
         answers.append(np.asarray(values, dtype=np.float32).reshape(-1))
         done += block.size
-        progress(min(1.0, done / total), "listening for speech")
+        progress(min(1.0, _ms(done) / max(1, total_ms)), "listening for speech")
     progress(1.0, "listening for speech")
     return np.concatenate(answers) if answers else np.zeros(0, dtype=np.float32), done
-
-
-def _blocks(path: Path, size: int) -> Iterator[tuple[np.ndarray, int]]:
-    import soundfile
-
-    with soundfile.SoundFile(path) as sound:
-        for block in sound.blocks(blocksize=size, dtype="float32"):
-            yield block, sound.frames
 
 
 @lru_cache(maxsize=1)
