@@ -20,6 +20,10 @@ def import_speech_library(name: str) -> ModuleType:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     import torch
 
+    whisperx_logger = logging.getLogger("whisperx")
+    if not whisperx_logger.handlers:
+        # with a handler in place whisperX leaves its logger alone; its own would write to stdout
+        whisperx_logger.addHandler(logging.NullHandler())
     threads = torch.get_num_threads()
     root = logging.getLogger()
     level, handlers = root.level, list(root.handlers)

@@ -275,13 +275,14 @@ def _from_object(row: Any, where: str, number: int) -> RawSegment:
         _seconds(row.get(long, row.get(short))) for long, short in (("startTime", "start"), ("endTime", "end"))
     )
     speaker = row.get("speaker")
-    confidence = _seconds(row.get("avg_logprob"))
+    logprob = row.get("avg_logprob")
+    sure = math.exp(min(0.0, logprob)) if isinstance(logprob, float) and math.isfinite(logprob) else None
     return RawSegment(
         said,
         start,
         end,
         str(speaker) if isinstance(speaker, str | int) and not isinstance(speaker, bool) else None,
-        None if confidence is None else round(math.exp(min(0, confidence) / 1000), 3),
+        None if sure is None else round(sure, 3),
         words,
         number,
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from earwitness.audio.pcm import speech_duration_ms
 from earwitness.engines.engine import EngineUse
+from earwitness.engines.weights import weights_id
 from earwitness.errors import EngineUnavailable
 from earwitness.options import AlignSettings
 from earwitness.progress import Progress, no_progress, part_of
@@ -36,7 +37,7 @@ def choose_aligner(settings: AlignSettings, language: str) -> EngineUse:
         return EngineUse(name="bundled", version=version(), model=model_id(), reason="asked for")
     found = find_model(settings.model, language)
     if found.ok:
-        return EngineUse(name="whisperx", version=whisperx_version(), model=found.model, reason=found.why)
+        return EngineUse(name="whisperx", version=whisperx_version(), model=weights_id(found.model), reason=found.why)
     if settings.engine == "whisperx":
         raise EngineUnavailable(
             f"whisperX has no alignment model for language {language!r}. Tried: {found.why}.",
@@ -115,7 +116,7 @@ def _place(
     from earwitness.words.whisper_aligner import place_segments
 
     return place_segments(
-        speech, segments, transcribed.language, settings, engine, transcribed.speech_spans, duration_ms, progress
+        speech, segments, transcribed.language, settings, transcribed.speech_spans, duration_ms, progress
     )
 
 

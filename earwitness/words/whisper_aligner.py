@@ -1,6 +1,5 @@
 """Word alignment with whisperX (wav2vec2 CTC models)."""
 
-import ast
 import contextlib
 import io
 import os
@@ -9,13 +8,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from earwitness.audio.pcm import read_speech
-from earwitness.engines.engine import EngineUse
 from earwitness.engines.hub import model_available
+from earwitness.engines.peek import literal, source_of
 from earwitness.engines.quiet import import_speech_library
 from earwitness.errors import EngineUnavailable
 from earwitness.options import AlignSettings
@@ -63,29 +61,16 @@ def find_model(model: str | None, language: str) -> Found:
 
 @lru_cache(maxsize=1)
 def _default_models() -> dict[str, str]:
-    """Language → model, read from whisperX's source: importing it would load torch."""
-    found: dict[str, str] = {}
-    for node in ast.parse(_source("whisperx", "alignment.py")).body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            if node.targets[0].id == "DEFAULT_ALIGN_MODELS_TORCH":
-                found = {**found, **ast.literal_eval(node.value)}
-            elif node.targets[0].id == "DEFAULT_ALIGN_MODELS_HF":
-                found = {**ast.literal_eval(node.value), **found}
-    return found
+    """Language → model, as whisperX has it."""
+    tables = ("DEFAULT_ALIGN_MODELS_HF", "DEFAULT_ALIGN_MODELS_TORCH")
+    return {key: value for name in tables for key, value in (literal("whisperx", "alignment.py", name) or {}).items()}
 
 
 def _torchaudio_file(name: str) -> str | None:
     """File of one of torchaudio's own models, None for any other name."""
-    source = _source("torchaudio", "pipelines/_wav2vec2/impl.py")
+    source = source_of("torchaudio", "pipelines/_wav2vec2/impl.py")
     match = re.search(rf'^{re.escape(name)} = \w+\(\s*(?:_path=)?"([^"]+)"', source, re.MULTILINE)
     return match[1] if match else None
-
-
-def _source(package: str, file: str) -> str:
-    spec = find_spec(package)
-    if spec is None or spec.origin is None:
-        return ""
-    return (Path(spec.origin).parent / file).read_text(encoding="utf-8")
 
 
 def _find_torchaudio(name: str, file: str) -> Found:
@@ -112,7 +97,6 @@ def place_segments(
     segments: Sequence[Segment],
     language: str,
     settings: AlignSettings,
-    engine: EngineUse,
     spans: Sequence[Span],
     duration_ms: int,
     progress: Progress = no_progress,
@@ -123,8 +107,7 @@ def place_segments(
         speech: 16 kHz mono file.
         segments: with times.
         language: ISO 639-1.
-        settings: device.
-        engine: names the model.
+        settings: model and device.
         spans: voice activity, for words that can't be aligned.
         duration_ms: of the recording.
         progress: told after every segment.
@@ -132,7 +115,8 @@ def place_segments(
     Raises:
         EngineUnavailable: the model can't be loaded.
     """
-    aligner = _Aligner(speech, language, settings.device, engine.model, spans, duration_ms)
+    model = settings.model or _default_models().get(language, "")
+    aligner = _Aligner(speech, language, settings.device, model, spans, duration_ms)
     placed: list[list[Placed]] = []
     for number, segment in enumerate(segments, 1):
         placed.append(aligner.place(segment.text.split(), segment.start_ms or 0, segment.end_ms or 0))

@@ -4,6 +4,7 @@ Run: `.venv/bin/python -m tests.bench.bench_align` (needs `../shared/data/conver
 """
 
 import csv
+import itertools
 import os
 import random
 import sys
@@ -35,15 +36,13 @@ def reference_turns(rttm: Path) -> Diarized:
     labels: dict[str, str] = {}
     for _, _, name in rows:
         labels.setdefault(name, f"SPEAKER_{len(labels):02d}")
-    turns = [
-        Turn(start_ms=round(a * 1000), end_ms=round((a + d) * 1000), speaker=labels[name]) for a, d, name in rows
-    ]
+    turns = [Turn(start_ms=round(a * 1000), end_ms=round((a + d) * 1000), speaker=labels[name]) for a, d, name in rows]
     annotation = Annotation()
     for number, turn in enumerate(turns):
         annotation[Stretch(turn.start_ms, turn.end_ms), number] = turn.speaker
     exclusive: list[Turn] = []
     edges = sorted({t for turn in turns for t in (turn.start_ms, turn.end_ms)})
-    for a, b in zip(edges, edges[1:], strict=False):
+    for a, b in itertools.pairwise(edges):
         on = [turn for turn in turns if turn.start_ms <= a and turn.end_ms >= b]
         if on:
             speaker = max(on, key=lambda turn: turn.end_ms - turn.start_ms).speaker
