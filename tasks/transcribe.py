@@ -8,7 +8,8 @@ from earwitness.engines.supervisor import run_supervised
 from earwitness.options import TranscribeSettings
 from earwitness.speech.segments import Transcribed
 from earwitness.speech.transcribe import transcribe as find_words
-from earwitness.words.cast import Cast, vocabulary
+from earwitness.words.cast import Cast
+from earwitness.words.naming import vocabulary
 from tasks.progress import stage_progress
 from tasks.stage import attempt, stage
 

@@ -18,7 +18,7 @@ _LONGEST_MS = 6_000
 _LINGER_MS = 250
 _SHORTEST_MS = 300
 
-_LITERAL = str.maketrans({"{": "(", "}": ")", "\\": "/", "<": "‹", ">": "›"})  # noqa: RUF001
+_LITERAL = str.maketrans({"{": "(", "}": ")", "\\": "/", "<": "‹", ">": "›"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from earwitness.words.transcript import Utterance, Word
 
-_ENDS = (".", "!", "?", "…", "。", "！", "？", "؟", "।")  # noqa: RUF001
-_CLOSERS = "\"'”’)]»"  # noqa: RUF001
+_ENDS = (".", "!", "?", "…", "。", "！", "？", "؟", "।")
+_CLOSERS = "\"'”’)]»"
 _GRAZE_MS = 60
 """Word times are no better than this, so a smaller overlap with a cut is none."""
 

@@ -152,11 +152,11 @@ class _Engine:
         return answer
 
     def _warm(self) -> "_Child":
-        if self._child and not self._child.usable():
-            self._child.kill()
-            self._child = None
-        if not self._child:
-            self._child = _Child(self.family)
+        child, self._child = self._child, None
+        if child and not child.usable():
+            child.kill()
+            child = None
+        self._child = child or _Child(self.family)
         return self._child
 
     def dismiss(self) -> "_Child | None":
@@ -249,9 +249,12 @@ class _Child:
         self._crashes.close()
 
     def _signal(self) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
+        try:
             os.killpg(self.process.pid, signal.SIGKILL)  # with the programs that it started
-        self.process.kill()
+        except ProcessLookupError:
+            if self.process.is_alive():  # not a group of its own yet
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self.process.pid, signal.SIGKILL)
 
     def _death(self) -> EngineCrashed | EngineTimeout:
         self.process.join(_GOODBYE_S)

@@ -8,18 +8,24 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from earwitness.speech.transcript_formats import RawSegment
 
+_DASHES = "-\u2013\u2014"
 _PREFIX = re.compile(
-    r"^\s*(?:[-–—]\s+|>>\s*)?(?:\[([^\[\]:\n]{1,60})\]|([^\s\[\]:][^\[\]:\n]{0,59}?))\s?:(?!//)(?:\s+|$)"
+    rf"^\s*(?:[{_DASHES}]\s+|>>\s*)?(?:\[([^\[\]:\n]{{1,60}})\]|([^\s\[\]:][^\[\]:\n]{{0,59}}?))\s?:(?!//)(?:\s+|$)"
 )
-_DASH = re.compile(r"^\s*(?:[-–—]\s+|>>\s*)")
-_TOKEN = re.compile(r"^(?:[^\W\d_][\w.'’&-]*|\d{1,3}|#\d+|\([^()]+\)|&|[A-Z]+_\d+)$")
-_PARTICLES = frozenset("de del della der di du la le van von den bin al of the and y e da dos".split())
-_NOT_NAMES = frozenset(
-    """note notes nb warning caution example examples remember update ps chapter part scene title date time place
-    location subject re topic question answer quote summary conclusion first second third finally however also so then
-    but and or result option step tip hint fact problem solution reason today tomorrow http https agenda item action
-    recording transcript file duration language attendees present participants speakers author source url""".split()
-)
+_DASH = re.compile(rf"^\s*(?:[{_DASHES}]\s+|>>\s*)")
+_TOKEN = re.compile(r"^(?:[^\W\d_][\w.'\u2019&-]*|\d{1,3}|#\d+|\([^()]+\)|&|[A-Z]+_\d+)$")
+_PARTICLES = frozenset((
+    "de", "del", "della", "der", "di", "du", "la", "le", "van", "von", "den", "bin", "al", "of", "the", "and", "y",
+    "e", "da", "dos",
+))  # fmt: skip
+_NOT_NAMES = frozenset((
+    "note", "notes", "nb", "warning", "caution", "example", "examples", "remember", "update", "ps", "chapter",
+    "part", "scene", "title", "date", "time", "place", "location", "subject", "re", "topic", "question", "answer",
+    "quote", "summary", "conclusion", "first", "second", "third", "finally", "however", "also", "so", "then", "but",
+    "and", "or", "result", "option", "step", "tip", "hint", "fact", "problem", "solution", "reason", "today",
+    "tomorrow", "http", "https", "agenda", "item", "action", "recording", "transcript", "file", "duration",
+    "language", "attendees", "present", "participants", "speakers", "author", "source", "url",
+))  # fmt: skip
 """Words that open a sentence with a colon far more often than they name somebody."""
 
 

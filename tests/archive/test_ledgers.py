@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-import itertools
-=======
 from itertools import pairwise
->>>>>>> bundle
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,11 +22,7 @@ def points(found: list[tuple[int, int]]) -> set[int]:
 def test_merging_keeps_every_moment_and_leaves_nothing_to_merge(given_spans: list[tuple[int, int]]) -> None:
     merged = merge(given_spans)
     assert points(merged) == points(given_spans)
-<<<<<<< HEAD
-    assert all(a[1] < b[0] for a, b in itertools.pairwise(merged))
-=======
     assert all(a[1] < b[0] for a, b in pairwise(merged))
->>>>>>> bundle
 
 
 @given(spans, spans)

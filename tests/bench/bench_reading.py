@@ -1,4 +1,4 @@
-# ruff: noqa: T201 - a benchmark prints
+
 """Reading a long recording: validate + preprocess against a bare ffmpeg decode, in one run on one machine.
 
     .venv/bin/python -m tests.bench.bench_reading [--minutes 180]

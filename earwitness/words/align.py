@@ -1,0 +1,183 @@
+"""Giving each word of a transcript its time and its speaker."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from earwitness.audio.pcm import speech_duration_ms
+from earwitness.engines.engine import EngineUse
+from earwitness.errors import EngineUnavailable
+from earwitness.options import AlignSettings
+from earwitness.progress import Progress, no_progress, part_of
+from earwitness.speech.segments import Doubt, Segment, Transcribed
+from earwitness.speech.turns import Diarized
+from earwitness.storage.store import FileRef, keep, workspace
+from earwitness.words.assign import is_label, match_names, speakers_of
+from earwitness.words.placing import Placed, in_order
+from earwitness.words.transcript import Aligned, Word, words_frame
+from earwitness.words.utterances import Spoken, into_utterances
+
+_DOUBTFUL_RUN = 3
+
+
+def choose_aligner(settings: AlignSettings, language: str) -> EngineUse:
+    """The aligner to use, without loading anything heavy.
+
+    Args:
+        settings: `auto` falls back to the bundled aligner and says why; `whisperx` never falls back.
+        language: ISO 639-1 of the transcript, "und" when unknown.
+
+    Raises:
+        EngineUnavailable: whisperX was asked for and has no model; lists what was tried.
+    """
+    from earwitness.engines.sphinx import model_id, version
+    from earwitness.words.whisper_aligner import find_model, whisperx_version
+
+    if settings.engine == "bundled":
+        return EngineUse(name="bundled", version=version(), model=model_id(), reason="asked for")
+    found = find_model(settings.model, language)
+    if found.ok:
+        return EngineUse(name="whisperx", version=whisperx_version(), model=found.model, reason=found.why)
+    if settings.engine == "whisperx":
+        raise EngineUnavailable(
+            f"whisperX has no alignment model for language {language!r}. Tried: {found.why}.",
+            "Fetch the model once while online, set align.model to a folder with a wav2vec2 CTC model, "
+            "or set align.engine=bundled.",
+            tried=found.why,
+        )
+    return EngineUse(name="bundled", version=version(), model=model_id(), degraded=True, reason=found.why)
+
+
+def align(
+    speech: Path,
+    transcribed: Transcribed,
+    diarized: Diarized | None,
+    settings: AlignSettings,
+    engine: EngineUse,
+    progress: Progress = no_progress,
+) -> Aligned:
+    """Place every word of the transcript on the clock and give it a speaker.
+
+    Words come out as they were written, none is dropped, and each has start < end inside the recording. They are
+    grouped by utterance; utterances follow one another by their start, and those of people who talk at the same time
+    overlap. Names of the transcript win over the diarization; words without a name go by the exclusive turns.
+
+    Args:
+        speech: 16 kHz mono file.
+        transcribed: segments, with times or without.
+        diarized: None when nobody could tell the speakers apart.
+        settings: of this stage.
+        engine: from `choose_aligner`.
+        progress: told after every segment.
+    """
+    duration_ms = speech_duration_ms(speech)
+    segments = [segment for segment in transcribed.segments if segment.text.split()]
+    placed = _place(speech, segments, transcribed, settings, engine, duration_ms, part_of(progress, 0, 0.95))
+    spoken = [Spoken(in_order(words, duration_ms)) for words in placed]
+    names = _give_speakers(segments, spoken, diarized)
+    order = sorted(range(len(spoken)), key=lambda i: (spoken[i].words[0].start_ms, i))
+    words = into_utterances(
+        [spoken[i] for i in order], pause_s=settings.pause_s, max_utterance_s=settings.max_utterance_s
+    )
+    progress(1.0, f"{len(words)} words")
+    return Aligned(
+        engine=engine,
+        language=transcribed.language,
+        words=_stored(words),
+        word_count=len(words),
+        names=names,
+        doubts=_doubts(words),
+        warnings=_warnings(segments, words, duration_ms),
+    )
+
+
+def _place(
+    speech: Path,
+    segments: Sequence[Segment],
+    transcribed: Transcribed,
+    settings: AlignSettings,
+    engine: EngineUse,
+    duration_ms: int,
+    progress: Progress,
+) -> list[list[Placed]]:
+    """One list of words a segment, in the segments' order."""
+    from earwitness.words.bundled_aligner import BundledAligner
+
+    bundled = BundledAligner(speech, transcribed.speech_spans, duration_ms)
+    if engine.name != "whisperx":
+        return bundled.place_segments(segments, progress)
+    if any(segment.start_ms is None for segment in segments):
+        rough = bundled.place_segments(segments, part_of(progress, 0, 0.5))
+        segments = [
+            segment.model_copy(update={"start_ms": words[0].start_ms, "end_ms": words[-1].end_ms})
+            for segment, words in zip(segments, rough, strict=True)
+        ]
+        progress = part_of(progress, 0.5, 1)
+    from earwitness.words.whisper_aligner import place_segments
+
+    return place_segments(
+        speech, segments, transcribed.language, settings, engine, transcribed.speech_spans, duration_ms, progress
+    )
+
+
+def _give_speakers(segments: Sequence[Segment], spoken: Sequence[Spoken], diarized: Diarized | None) -> dict[str, str]:
+    """Fill in the speakers; label → name for the names of the transcript."""
+    by_name: dict[str, list[Placed]] = {}
+    for segment, said in zip(segments, spoken, strict=True):
+        if segment.speaker:
+            by_name.setdefault(segment.speaker, []).extend(said.words)
+    labels = match_names(by_name, diarized.turns if diarized else [])
+    for segment, said in zip(segments, spoken, strict=True):
+        if segment.speaker:
+            said.speakers = [labels[segment.speaker]] * len(said.words)
+        elif diarized:
+            said.speakers = speakers_of(said.words, diarized.exclusive)
+        else:
+            said.speakers = [None] * len(said.words)
+    return {label: name for name, label in sorted(labels.items(), key=lambda item: item[1]) if not is_label(name)}
+
+
+def _stored(words: Sequence[Word]) -> FileRef:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    # the pandas block of the schema names library versions, which would change the digest from one release to another
+    table = pa.Table.from_pandas(words_frame(words), preserve_index=False).replace_schema_metadata(None)
+    with workspace("align") as folder:
+        path = Path(folder) / "words.parquet"
+        pq.write_table(table, path, compression="zstd")
+        return keep(path)
+
+
+def _doubts(words: Sequence[Word]) -> list[Doubt]:
+    """Runs of words whose times are only estimates."""
+    doubts: list[Doubt] = []
+    run: list[Word] = []
+    for word in [*words, None]:
+        if word is not None and word.estimated and (not run or run[-1].utterance == word.utterance):
+            run.append(word)
+            continue
+        if len(run) >= _DOUBTFUL_RUN:
+            doubts.append(
+                Doubt(
+                    kind="estimated-times",
+                    start_ms=run[0].start_ms,
+                    end_ms=run[-1].end_ms,
+                    text=" ".join(w.text for w in run),
+                    message=f"{len(run)} words could not be found in the sound; their times are shared out.",
+                )
+            )
+        run = [word] if word is not None and word.estimated else []
+    return doubts
+
+
+def _warnings(segments: Sequence[Segment], words: Sequence[Word], duration_ms: int) -> list[str]:
+    found = []
+    beyond = sum((segment.start_ms or 0) >= duration_ms for segment in segments)
+    if beyond:
+        found.append(
+            f"{beyond} segments of the transcript start after the recording's end: is it the right transcript?"
+        )
+    estimated = sum(word.estimated for word in words)
+    if words and estimated * 3 > len(words):
+        found.append(f"{estimated} of {len(words)} words could not be found in the sound; their times are estimates.")
+    return found

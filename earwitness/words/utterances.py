@@ -1,0 +1,76 @@
+"""Cutting words into utterances: one speaker's runs, which citations point to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from earwitness.words.assign import ends_sentence
+from earwitness.words.placing import Placed
+from earwitness.words.transcript import Word
+
+HARD_LIMIT = 1.5
+"""Times `max_utterance_s`: text without full stops is cut here, at its longest pause."""
+
+
+@dataclass(slots=True)
+class Spoken:
+    """The words of one segment with their speakers."""
+
+    words: list[Placed]
+    speakers: list[str | None] = field(default_factory=list)
+
+
+def into_utterances(segments: Sequence[Spoken], *, pause_s: float, max_utterance_s: float) -> list[Word]:
+    """Words with their utterance ids.
+
+    A new utterance starts where the speaker changes, after a pause longer than `pause_s`, and after the end of a
+    sentence or segment once it is longer than `max_utterance_s`. Utterances follow one another by their start; those of
+    people who talk at the same time overlap, and each keeps its words together.
+
+    Args:
+        segments: in order of start.
+        pause_s: seconds.
+        max_utterance_s: seconds.
+    """
+    pause_ms, limit_ms = round(pause_s * 1000), round(max_utterance_s * 1000)
+    runs: list[tuple[str | None, list[Placed]]] = []
+    for segment in segments:
+        new_segment = True
+        for word, speaker in zip(segment.words, segment.speakers, strict=True):
+            current = runs[-1][1] if runs else []
+            if not current or speaker != runs[-1][0] or _ends(current, word, pause_ms, limit_ms, new_segment):
+                current = []
+                runs.append((speaker, current))
+            current.append(word)
+            new_segment = False
+    pieces = [(speaker, piece) for speaker, run in runs for piece in _cut(run, limit_ms)]
+    pieces.sort(key=lambda piece: (piece[1][0].start_ms, piece[1][-1].end_ms))
+    return [
+        Word(word.text, word.start_ms, word.end_ms, word.score, speaker, f"u{number:04d}", word.estimated)
+        for number, (speaker, piece) in enumerate(pieces, 1)
+        for word in piece
+    ]
+
+
+def _ends(current: Sequence[Placed], word: Placed, pause_ms: int, limit_ms: int, new_segment: bool) -> bool:
+    last = current[-1]
+    if word.start_ms - last.end_ms > pause_ms or word.start_ms < last.start_ms:
+        return True
+    return word.end_ms - current[0].start_ms > limit_ms and (new_segment or ends_sentence(last.text))
+
+
+def _cut(run: list[Placed], limit_ms: int) -> list[list[Placed]]:
+    """Runs without sentence ends, parted at their longest pauses until none is beyond the hard limit."""
+    waiting, done = [run], []
+    while waiting:
+        piece = waiting.pop(0)
+        if len(piece) < 2 or piece[-1].end_ms - piece[0].start_ms <= HARD_LIMIT * limit_ms:
+            done.append(piece)
+            continue
+        middle = (piece[0].start_ms + piece[-1].end_ms) / 2
+        # the longest pause; of equal ones the nearest to the middle
+        at = max(
+            range(1, len(piece)),
+            key=lambda i: (piece[i].start_ms - piece[i - 1].end_ms, -abs(piece[i].start_ms - middle)),
+        )
+        waiting[:0] = [piece[:at], piece[at:]]
+    return done

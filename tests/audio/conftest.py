@@ -1,0 +1,18 @@
+"""Small recordings, made on the spot."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import soundfile
+
+Samples = npt.NDArray[np.float32]
+
+
+@pytest.fixture(scope="session")
+def speech(phone_call: Path) -> Samples:
+    """Ten seconds of the telephone call, 16 kHz mono."""
+    samples, rate = soundfile.read(phone_call, dtype="float32", stop=160_000)
+    assert rate == 16_000
+    return np.asarray(samples, np.float32)
