@@ -255,12 +255,14 @@ def _folders() -> Iterator[Check]:
 
 
 def _existing(path: Path) -> Path:
-    """The path, or the nearest folder above it that exists."""
-    return next(folder for folder in (path, *path.absolute().parents) if folder.is_dir())
+    """The path, or the nearest thing above it that exists."""
+    return next(place for place in (path, *path.absolute().parents) if place.exists())
 
 
 def _why_not_writable(folder: Path) -> str:
     there = _existing(folder)
+    if not there.is_dir():
+        return f"can't be made: {there} is not a folder"
     try:
         with tempfile.TemporaryFile(dir=there):
             return ""

@@ -1,0 +1,152 @@
+import json
+import os
+import stat
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from click.testing import CliRunner
+
+from earwitness.cli.doctor import doctor
+from earwitness.errors import ExitCode
+from earwitness.preflight import Check, check_machine
+
+
+@pytest.fixture(autouse=True)
+def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+
+
+@pytest.fixture
+def answering_server() -> Iterator[str]:
+    """An address that answers 401 to everything, as a server that asks for a key."""
+
+    class Refuse(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(401)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is http.server's
+            return
+
+    server = HTTPServer(("127.0.0.1", 0), Refuse)
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/api"
+    server.shutdown()
+    server.server_close()
+
+
+def named(name: str) -> Check:
+    return next(check for check in check_machine() if check.name == name)
+
+
+def test_a_machine_that_runs_these_tests_is_ready() -> None:
+    checks = check_machine()
+    assert [check for check in checks if check.state == "fail"] == []
+    assert all(check.remedy for check in checks if check.state != "ok")
+    assert len({check.name for check in checks}) == len(checks)
+
+
+def test_a_package_that_breaks_prefect_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    versions = {"prefect": "3.8.8", "fastapi": "0.160.1", "sqlalchemy": "2.1.0b2"}
+    monkeypatch.setattr("earwitness.preflight.version", versions.__getitem__)
+    states = {check.name: check for check in check_machine()}
+    assert states["prefect"].state == "ok"
+    assert states["fastapi"].state == "fail"
+    assert "dies at import" in states["fastapi"].found
+    assert states["sqlalchemy"].state == "fail"
+    assert "make install" in states["sqlalchemy"].remedy
+
+
+@pytest.mark.parametrize(("found", "state"), [("2.0.40", "ok"), ("2.0.58rc1", "ok"), ("2.0.9", "fail"), ("2", "fail")])
+def test_versions_compare_as_numbers(monkeypatch: pytest.MonkeyPatch, found: str, state: str) -> None:
+    versions = {"prefect": "3.8.8", "fastapi": "0.149.0", "sqlalchemy": found}
+    monkeypatch.setattr("earwitness.preflight.version", versions.__getitem__)
+    assert named("sqlalchemy").state == state
+
+
+def test_an_ffmpeg_on_path_that_does_not_run_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = tmp_path / "ffmpeg"
+    broken.write_text("#!/bin/sh\nexit 127\n")
+    broken.chmod(broken.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    check = named("ffmpeg")
+    assert check.state == "ok"
+    assert "imageio-ffmpeg" in check.found
+
+
+def test_an_ffmpeg_without_captions_is_minded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = tmp_path / "ffmpeg"
+    small.write_text(
+        '#!/bin/sh\ncase "$*" in *-version*) echo "ffmpeg version 5.1 x";; *) echo "aac flac loudnorm";; esac\n'
+    )
+    small.chmod(small.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    check = named("ffmpeg")
+    assert check.state == "warn"
+    assert "without libx264, ass" in check.found
+
+
+def test_no_secret_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_very_secret")
+    monkeypatch.setenv("PREFECT_API_URL", "http://me:very_secret@127.0.0.1:9/api")
+    text = "\n".join(check.model_dump_json() for check in check_machine())
+    assert "very_secret" not in text
+    assert named("hub token").state == "ok"
+
+
+def test_models_in_the_hub_cache_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    snapshot = tmp_path / "models--Systran--faster-whisper-small" / "snapshots" / "abc"
+    snapshot.mkdir(parents=True)
+    (snapshot / "model.bin").write_bytes(b"x")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    assert named("model for recognition by whisperX").state == "ok"
+    assert named("model for diarization by pyannote").state == "warn"
+
+
+@pytest.mark.parametrize("place", ["/proc/earwitness", "file/inside"])
+def test_a_home_that_can_not_be_written_is_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("EARWITNESS_HOME", str(tmp_path / place))
+    check = named("home folder")
+    assert check.state == "fail"
+    assert "EARWITNESS_HOME" in check.remedy
+
+
+def test_a_home_that_does_not_exist_yet_is_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EARWITNESS_HOME", str(tmp_path / "a" / "b"))
+    assert named("home folder").state == "ok"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_asks_for_a_key_is_there(answering_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", answering_server)
+    assert named("prefect server").state == "ok"
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9/api", "localhost:4200/api"])
+def test_a_server_that_does_not_answer_is_a_failure(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", address)
+    check = named("prefect server")
+    assert check.state == "fail"
+    assert "PREFECT_API_URL" in check.remedy
+
+
+def test_the_command_answers_in_json() -> None:
+    answer = CliRunner().invoke(doctor, ["--json"], standalone_mode=False)
+    report = json.loads(answer.stdout)
+    assert report["ok"] is True
+    assert answer.return_value == ExitCode.DONE
+    assert {"name", "state", "found", "remedy"} == set(report["checks"][0])
+
+
+def test_the_command_fails_where_runs_would(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EARWITNESS_HOME", "/proc/earwitness")
+    answer = CliRunner().invoke(doctor, [], standalone_mode=False)
+    assert answer.return_value == ExitCode.UNAVAILABLE
+    assert "Runs will not work here yet: home folder" in answer.stdout
