@@ -27,7 +27,7 @@ __all__ = [
     "Column",
     "ExpectCitationsToExist",
     "ExpectFilesToExist",
-    "ExpectIdsInRuns",
+    "ExpectIdsInOrder",
     "ExpectNoOverlap",
     "ExpectOneValueWithin",
     "filled",
@@ -218,19 +218,19 @@ class ExpectNoOverlap(_FindingsExpectation):
     only: tuple[str, str] | None = None
 
 
-@_metric("broken_runs", "column")
-def _broken_runs(table: pd.DataFrame, column: str) -> list[Finding]:
+@_metric("late_ids", "column")
+def _late_ids(table: pd.DataFrame, column: str) -> list[Finding]:
     ids = table[column]
-    starts = np.flatnonzero((ids != ids.shift()).to_numpy())
+    starts = np.flatnonzero(~ids.duplicated().to_numpy())
     numbers = pd.to_numeric(ids.iloc[starts].str.extract(r"(\d+)$")[0], errors="coerce").to_numpy(dtype=float)
     # an id without a number (NaN) is the well-formedness rule's finding, not this one's
     return [{"rows": [int(starts[at])], "text": ""} for at in np.flatnonzero(np.diff(numbers) <= 0) + 1]
 
 
-class ExpectIdsInRuns(_FindingsExpectation):
-    """Rows of one id stand together, and the ids' numbers rise: u0001, u0001, u0002, ...; never back to u0001."""
+class ExpectIdsInOrder(_FindingsExpectation):
+    """Ids appear for the first time in the order of their numbers; rows of several ids may be mixed."""
 
-    metric_dependencies: ClassVar[tuple[str, ...]] = (_broken_runs,)
+    metric_dependencies: ClassVar[tuple[str, ...]] = (_late_ids,)
     success_keys: ClassVar[tuple[str, ...]] = ("column",)
     column: str
 

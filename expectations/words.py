@@ -44,7 +44,7 @@ def parameters(*, duration_s: float) -> dict[str, Any]:
 def suite() -> "ExpectationSuite":
     """The rules."""
     from expectations.rules import (
-        ExpectIdsInRuns,
+        ExpectIdsInOrder,
         ExpectNoOverlap,
         ExpectOneValueWithin,
         filled,
@@ -113,9 +113,9 @@ def suite() -> "ExpectationSuite":
             ),
             rule(ExpectNoOverlap, "no speaker's words overlap", "{rows}", noun="word", by="speaker"),
             rule(
-                ExpectIdsInRuns,
-                "an utterance's words stand together, utterances in order",
-                "words of an utterance that was over, or that comes too late: {rows}",
+                ExpectIdsInOrder,
+                "utterances begin in order",
+                "words that begin an utterance which comes too late: {rows}",
                 column="utterance",
             ),
             rule(

@@ -16,7 +16,7 @@ from prefect.utilities.annotations import opaque
 
 from earwitness.archive.findings import Missing
 from earwitness.engines.engine import EngineUse
-from earwitness.errors import EarwitnessError, ExitCode
+from earwitness.errors import ContractBroken, EarwitnessError, ExitCode
 from earwitness.job import Job
 from earwitness.options import RunOptions
 from earwitness.result import ErrorInfo, Estimate, Outcome, RunResult, StageRun
@@ -117,9 +117,15 @@ class Run:
         return self.take(self.start(stage_task, *args, **inputs))
 
     def hope(self, pending: Pending[R]) -> R | None:
-        """Wait for a stage that the rest can do without: its failure is noted and costs nothing else."""
+        """Wait for a stage that the rest can do without: its failure is noted and costs nothing else.
+
+        Raises:
+            ContractBroken: the stage gave wrong data, which says more about us than about the recording.
+        """
         try:
             return self.take(pending)
+        except ContractBroken:
+            raise
         except EarwitnessError as error:
             log.warning("%s: %s failed: %s", self.path.name, pending.stage, error)
             part = Missing(stage=pending.stage, code=error.code, message=error.message, remedy=error.remedy)

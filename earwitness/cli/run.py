@@ -51,7 +51,9 @@ def run(
             "--transcript belongs to one recording, but several were given.",
             "Name each transcript after its recording and put it beside it.",
         )
-    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO" if verbose else "CRITICAL")
+    level = "INFO" if verbose else "CRITICAL"
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", level)
+    os.environ.setdefault("PREFECT_LOGGING_ROOT_LEVEL", level)
     os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
     with ProgressDisplay() as display:
         display.say("starting Prefect")

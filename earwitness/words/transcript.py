@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import groupby
 from pathlib import Path
 
 import pandas as pd
@@ -84,22 +83,21 @@ def read_words(path: Path) -> list[Word]:
 
 
 def utterances_of(words: Iterable[Word]) -> list[Utterance]:
-    """Group words by utterance id, in order."""
-    found = []
-    for key, group in groupby(words, key=lambda w: w.utterance):
-        run = tuple(group)
-        speakers = Counter(w.speaker for w in run)
-        found.append(
-            Utterance(
-                id=key,
-                speaker=speakers.most_common(1)[0][0],
-                start_ms=run[0].start_ms,
-                end_ms=max(w.end_ms for w in run),
-                text=" ".join(w.text for w in run),
-                words=run,
-            )
+    """Group words by utterance, by start. Words of people who talk at the same time may be mixed."""
+    runs: dict[str, list[Word]] = {}
+    for word in words:
+        runs.setdefault(word.utterance, []).append(word)
+    return [
+        Utterance(
+            id=key,
+            speaker=Counter(w.speaker for w in run).most_common(1)[0][0],
+            start_ms=run[0].start_ms,
+            end_ms=max(w.end_ms for w in run),
+            text=" ".join(w.text for w in run),
+            words=tuple(run),
         )
-    return found
+        for key, run in runs.items()
+    ]
 
 
 class Aligned(StageResult):

@@ -1,7 +1,7 @@
 """Cutting words into utterances: one speaker's runs, which citations point to."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from earwitness.words.assign import ends_sentence
 from earwitness.words.placing import Placed
@@ -22,9 +22,9 @@ class Spoken:
 def into_utterances(segments: Sequence[Spoken], *, pause_s: float, max_utterance_s: float) -> list[Word]:
     """Words with their utterance ids.
 
-    A new utterance starts where the speaker changes, after a pause longer than `pause_s`, and after the end of a
-    sentence or segment once it is longer than `max_utterance_s`. Utterances follow one another by their start; those of
-    people who talk at the same time overlap, and each keeps its words together.
+    By start: words of people who talk at the same time are mixed. A new utterance starts where the speaker changes,
+    after a pause longer than `pause_s`, and after the end of a sentence or segment once it is longer than
+    `max_utterance_s`. Utterances are numbered by their start.
 
     Args:
         segments: in order of start.
@@ -44,11 +44,32 @@ def into_utterances(segments: Sequence[Spoken], *, pause_s: float, max_utterance
             new_segment = False
     pieces = [(speaker, piece) for speaker, run in runs for piece in _cut(run, limit_ms)]
     pieces.sort(key=lambda piece: (piece[1][0].start_ms, piece[1][-1].end_ms))
-    return [
+    words = [
         Word(word.text, word.start_ms, word.end_ms, word.score, speaker, f"u{number:04d}", word.estimated)
         for number, (speaker, piece) in enumerate(pieces, 1)
         for word in piece
     ]
+    return sorted(_one_at_a_time(sorted(words, key=_by_start)), key=_by_start)
+
+
+def _by_start(word: Word) -> tuple[int, str]:
+    return word.start_ms, word.utterance
+
+
+def _one_at_a_time(words: list[Word]) -> list[Word]:
+    """Nobody says two words at once: where segments of one speaker overlap, a word ends as the next one starts."""
+    last: dict[str | None, int] = {}
+    for index, word in enumerate(words):
+        before = last.get(word.speaker)
+        if before is not None and words[before].end_ms > word.start_ms:
+            if words[before].start_ms < word.start_ms:
+                words[before] = replace(words[before], end_ms=word.start_ms)
+            else:
+                start = words[before].start_ms + 1
+                words[before] = replace(words[before], end_ms=start)
+                words[index] = replace(word, start_ms=start, end_ms=max(word.end_ms, start + 1))
+        last[word.speaker] = index
+    return words
 
 
 def _ends(current: Sequence[Placed], word: Placed, pause_ms: int, limit_ms: int, new_segment: bool) -> bool:

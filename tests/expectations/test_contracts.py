@@ -228,7 +228,7 @@ CORRUPTIONS: list[tuple[str, Corruption, str]] = [
     ("words", put("speaker", "Anna"), "not of the form SPEAKER_00: word 2 “word1” of Anna"),
     ("words", put("utterance", "7"), "not of the form u0001: word 2"),
     ("words", put("utterance", None), "words without utterance: word 2"),
-    ("words", put("utterance", "u0001", 6), "an utterance that was over, or that comes too late: word 7"),
+    ("words", put("utterance", "u0009", 0), "begin an utterance which comes too late: word 2"),
     ("words", put("speaker", "SPEAKER_09"), "utterance u0001 has more than one speaker: SPEAKER_00, SPEAKER_09"),
     ("notes", put("id", "c001"), "ids that are used more than once: c001 “They went in.”; c001 “They came out.”"),
     ("notes", put("id", "1"), "not of the form c001: 1 “They came out.”"),
