@@ -487,7 +487,7 @@ def test_a_context_that_lacks_something_is_a_type_error() -> None:
         check_contract("words", good_words())
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(1, 9), st.sampled_from("012")), min_size=2, max_size=12))
 def test_overlap_within_a_speaker_is_found_exactly_where_it_is(spans: list[tuple[int, int, str]]) -> None:
     spans = sorted(spans)
@@ -511,9 +511,9 @@ def test_overlap_within_a_speaker_is_found_exactly_where_it_is(spans: list[tuple
 def test_forty_thousand_words_are_checked_in_two_seconds() -> None:
     frame = good_words(40_000)
     check_contract("words", good_words(), duration_s=3.0)  # the import is not what is measured
-    started = time.perf_counter()
+    started = time.process_time()  # other work on the machine is not what is measured either
     report = check_contract("words", frame, duration_s=12_000.0)
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     assert report.passed
     assert seconds < 2
 
@@ -522,9 +522,9 @@ def test_ten_thousand_utterances_to_cite_cost_nothing() -> None:
     frame = notes.frame(some_notes())
 
     def seconds(utterances: list[str]) -> float:
-        started = time.perf_counter()
+        started = time.process_time()
         assert check_contract("notes", frame, utterances=utterances).passed
-        return time.perf_counter() - started
+        return time.process_time() - started
 
     few, many = ["u0001", "u0002"], [f"u{n:04d}" for n in range(1, 10_001)]
     seconds(few)  # the import is not what is measured
