@@ -186,6 +186,7 @@ class _Child:
         self._limit_s = 0.0
         crash_fd, crash_file = tempfile.mkstemp(prefix="earwitness-")
         self._crashes = os.fdopen(crash_fd, encoding="utf-8", errors="replace")
+        self._crash_file = Path(crash_file)
         context = get_context("loky")
         self.pipe, its_pipe = context.Pipe()
         its_lifeline, self._lifeline = context.Pipe(duplex=False)
@@ -224,6 +225,8 @@ class _Child:
     def _say(self, call: worker.Call) -> None:
         try:
             self.pipe.send(call)
+        except TimeoutError:
+            raise
         except OSError as error:
             raise self._death() from error
 
@@ -232,6 +235,8 @@ class _Child:
             while not self.pipe.poll(_TICK_S):
                 pass
             return self.pipe.recv()
+        except TimeoutError:  # an OSError, but not a pipe's: Prefect's time-out sets it in this thread
+            raise
         except (EOFError, OSError) as error:
             raise self._death() from error
 
@@ -247,6 +252,7 @@ class _Child:
         self.pipe.close()
         self._lifeline.close()
         self._crashes.close()
+        self._crash_file.unlink(missing_ok=True)  # a child that came up has done so
 
     def _signal(self) -> None:
         try:

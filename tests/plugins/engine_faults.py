@@ -75,8 +75,8 @@ def refuse(*, progress: Progress) -> NoReturn:
     raise EngineFailed("The model is for another language.", "Choose another one.", language="xx")
 
 
-def fail_with_a_bug(*, progress: Progress) -> NoReturn:
-    {}["missing"]
+def fail_with_a_bug(*, progress: Progress) -> int:
+    return _loaded["missing"]
 
 
 class Unpicklable(Exception):
@@ -109,9 +109,10 @@ def exit_politely(code: int, *, progress: Progress) -> None:
 
 
 def die_in_the_middle_of_an_answer(*, progress: Progress) -> bytes:
-    """The parent has read the beginning of a large answer when the process is killed."""
+    """Killed while it writes an answer that is larger than a pipe holds, to a parent that does not read."""
+    progress(0.5, str(os.getpid()))
     threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGKILL)).start()
-    return b"x" * 2_000_000_000
+    return b"x" * 20_000_000
 
 
 def raise_memory_error(*, progress: Progress) -> NoReturn:
@@ -120,7 +121,7 @@ def raise_memory_error(*, progress: Progress) -> NoReturn:
 
 def eat_memory(bytes_at_most: int, *, progress: Progress) -> None:
     """Takes 10 MB at a time, and stops short of hurting the machine."""
-    eaten = []
+    eaten: list[bytes] = []
     while len(eaten) * 10_000_000 < bytes_at_most:
         eaten.append(b"x" * 10_000_000)
         time.sleep(0.005)
