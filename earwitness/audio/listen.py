@@ -200,9 +200,8 @@ def _hear(audio: Any, rate: int, channels: int, *, whole: bool = True) -> _Heard
         while got := child.read_into(raw) // (4 * channels):
             part = block[:got]
             if whole:
-                crest = np.abs(part).max(axis=1)
-                crests.append(np.maximum.reduceat(crest, np.arange(0, got, meter.piece)))
-                highest = max(highest, _true_peak(part, crest, meter.frame))
+                crests.append(_crests(part, meter.piece))
+                highest = max(highest, _true_peak(part, crests[-1], meter.piece))
             meter.feed(part)
             if got < len(block):
                 break
@@ -212,16 +211,24 @@ def _hear(audio: Any, rate: int, channels: int, *, whole: bool = True) -> _Heard
     return _Heard(loudness, 20 * float(np.log10(max(highest, 1e-9))), _waveform(crests))
 
 
-def _true_peak(part: npt.NDArray[np.float32], crest: npt.NDArray[np.float32], frame: int) -> float:
-    """Largest value between the samples of the frames that come near to full scale (BS.1770-4, annex 2)."""
+def _crests(part: npt.NDArray[np.float32], piece: int) -> npt.NDArray[np.float32]:
+    """Largest sample of each piece, over all channels."""
+    whole = len(part) // piece * piece
+    crests = np.abs(part[:whole]).reshape(whole // piece, -1).max(axis=1) if whole else np.zeros(0, np.float32)
+    if whole == len(part):
+        return crests
+    return np.append(crests, np.abs(part[whole:]).max()).astype(np.float32)
+
+
+def _true_peak(part: npt.NDArray[np.float32], crests: npt.NDArray[np.float32], piece: int) -> float:
+    """Largest value between the samples of the pieces that come near to full scale (BS.1770-4, annex 2)."""
     from scipy.signal import resample_poly
 
-    highest = float(crest.max(initial=0.0))
-    for start in range(0, len(part), frame):
-        if crest[start : start + frame].max() >= _LOUD_ENOUGH:
-            # A few samples of context on either side: the filter must not see an edge.
-            around = part[max(0, start - 32) : start + frame + 32]
-            highest = max(highest, float(np.abs(resample_poly(around, _OVERSAMPLING, 1, axis=0)).max()))
+    highest = float(crests.max(initial=0.0))
+    for index in np.flatnonzero(crests >= _LOUD_ENOUGH):
+        # A few samples of context on either side: the filter must not see an edge.
+        around = part[max(0, index * piece - 32) : (index + 1) * piece + 32]
+        highest = max(highest, float(np.abs(resample_poly(around, _OVERSAMPLING, 1, axis=0)).max()))
     return highest
 
 

@@ -103,7 +103,7 @@ class Meter:
         count = len(block)
         if not count:
             return
-        planar = np.ascontiguousarray(block.T, dtype=np.float32)
+        planar: Floats = np.array(block.T, dtype=np.float32, order="C")  # a copy: it is changed below
         if block.dtype == np.int16:
             peak = max(int(block.max()), -int(block.min())) / _FULL_SCALE_S16
             planar *= np.float32(1 / _FULL_SCALE_S16)

@@ -60,7 +60,9 @@ def preprocess(validated: Validated, settings: PreprocessSettings, progress: Pro
         target = Path(folder) / "speech.flac"
         _apply(original.path, target, [step for _, step in steps], duration_ms, part_of(progress, 0.2, 0.8))
         after = measure_speech(target, part_of(progress, 0.8, 1.0))
-        helped = _score(after, duration_ms) >= _score(before, duration_ms) + _WORTH_IT
+        # Cleaning can't bring back a band that is missing: where its edge moves, that is no gain.
+        comparable = after.model_copy(update={"bandwidth_hz": before.bandwidth_hz})
+        helped = _score(comparable, duration_ms) >= _score(before, duration_ms) + _WORTH_IT
         speech = keep(target) if helped else original
     names = [name for name, _ in steps]
     progress(1.0, f"{', '.join(names)}: {'better' if helped else 'no better, so the original is used'}")
