@@ -27,7 +27,7 @@ class Tuning:
     offset: float = 0.4
     clear_ms: int = 500
     """Clean speech of a local voice from which it takes part in finding the persons."""
-    min_gap_ms: int = 300
+    min_gap_ms: int = 500
     min_turn_ms: int = 150
     rules: Rules = field(default_factory=Rules)
 
@@ -190,9 +190,9 @@ def _clear_voices(observed: Observed, tuning: Tuning) -> Voices:
     if not clear.any():  # only short or overlapped speech: better than nothing
         clear = has_vector
     window, local = np.nonzero(clear)
-    # Every moment is heard in FRAMES / HOP_FRAMES windows.
-    seconds = np.maximum(observed.clean_ms[window, local], 100) / 1000 * HOP_FRAMES / FRAMES
-    return Voices(window, local, observed.vectors[window, local], seconds.astype(np.float32))
+    heard_s = (np.maximum(observed.clean_ms[window, local], 100) / 1000).astype(np.float32)
+    seconds = heard_s * np.float32(HOP_FRAMES / FRAMES)
+    return Voices(window, local, observed.vectors[window, local], heard_s, seconds)
 
 
 def _give_everyone_a_turn(
@@ -203,7 +203,13 @@ def _give_everyone_a_turn(
         own = np.flatnonzero(labels == person)
         best = own[voices.seconds[own].argmax()]
         start = int(voices.window[best]) * HOP_FRAMES
-        speaking[start : start + FRAMES, person] = observed.flags[voices.window[best], :, voices.local[best]]
+        flags = observed.flags[voices.window[best]]
+        own_frames = flags[:, voices.local[best]]
+        taken = np.zeros(len(speaking), dtype=bool)
+        taken[start : start + FRAMES] = own_frames & (flags.sum(axis=1) == 1)
+        for other in np.flatnonzero((speaking & ~taken[:, None]).any(axis=0)):  # who keeps some speech elsewhere
+            speaking[taken, other] = False
+        speaking[start : start + FRAMES, person] = own_frames
 
 
 def _by_appearance(speaking: segmentation.Flags) -> tuple[segmentation.Flags, reconstruction.Integers]:

@@ -21,19 +21,26 @@ _MIN_SHARED = 15
 _FULL_SHARED = 60
 _BLOCK = 512
 _MANY = 3000
+_LONG_S = 4.5
+"""Corrected likeness is the cosine between voices heard this long."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
     """How readily voices are taken for one; one set for all recordings."""
 
-    join: float = 0.70
-    """Mean cosine from which two groups are one person."""
+    join: float = 0.735
+    """Mean likeness (cosine, corrected for how short the voices are) from which two groups are one person."""
+    brief_s: float = 0.34
+    """Speech after which half of an embedding's energy is the voice and half is chance: embeddings of short speech
+    resemble everything less, by sqrt(t / (t + brief_s))."""
     conflict: float = 0.6
     """How much the cosine counts less where the groups contradict each other in shared sound."""
-    min_share: float = 0.01
+    harm: float = 0.1
+    """Likeness a split must gain for splitting off twice as much, where more speakers were asked for than heard."""
+    min_share: float = 0.005
     """Of all speech: who talks less is not counted as a speaker ..."""
-    min_talk_s: tuple[float, float] = (0.4, 4.0)
+    min_talk_s: tuple[float, float] = (0.2, 4.0)
     """... within these bounds in seconds."""
 
 
@@ -45,8 +52,10 @@ class Voices:
     local: Integers
     vectors: Vectors
     """Unit length, shape (voices, dimensions)."""
+    heard_s: Floats
+    """Clean speech each embedding was made from."""
     seconds: Floats
-    """Clean speech behind each."""
+    """Its share of the recording's speech: overlapping windows hear everything several times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +70,7 @@ class Tree:
 
     def cut(self, groups: int) -> Integers:
         """Label of each voice when `groups` groups are left, numbered by first appearance."""
-        merges = self.pairs[: max(0, self.size - groups)]
-        parent = np.arange(self.size)
-        parent[merges[:, 1]] = merges[:, 0]
-        while not np.array_equal(parent, further := parent[parent]):
-            parent = further
-        return relabel(parent)
+        return relabel(_roots(self, max(0, self.size - groups)))
 
     def groups_at(self, join: float) -> int:
         """How many groups are left when groups less alike than `join` stay apart."""
@@ -138,7 +142,8 @@ class _Merging:
     def __init__(self, voices: Voices, shared: Shared, rules: Rules) -> None:
         self.rules = rules
         # The mean cosine of all pairs of two groups is the product of their weighted mean vectors.
-        self.sums = (voices.vectors * voices.seconds[:, None]).astype(np.float64)
+        trust = np.sqrt(voices.heard_s / (voices.heard_s + rules.brief_s) * (_LONG_S + rules.brief_s) / _LONG_S)
+        self.sums = (voices.vectors * (voices.seconds / trust)[:, None]).astype(np.float64)
         self.mass = voices.seconds.astype(np.float64)
         self.owner = np.arange(len(voices.window))
         self.first, self.second, self.evidence, self.weight = _links(voices, shared)
@@ -241,24 +246,53 @@ def choose_groups(tree: Tree, voices: Voices, rules: Rules, least: int, most: in
     Returns:
         label of each voice, -1 for those of groups that don't count, and the number of groups that do.
     """
-    for enough in (enough_talk(voices, rules), 0.0):
-        labels = _substantial(tree.cut(tree.groups_at(rules.join)), voices, enough)
-        count = int(labels.max()) + 1
-        if count < least:
-            # One merge less changes the number of substantial groups by at most one: none is jumped over.
-            for groups in range(tree.groups_at(rules.join) + 1, tree.size + 1):
-                labels = _substantial(tree.cut(groups), voices, enough)
-                if int(labels.max()) + 1 >= least:
-                    break
-        elif count > most:
-            for groups in range(tree.groups_at(rules.join) - 1, 0, -1):
-                labels = _substantial(tree.cut(groups), voices, enough)
-                if int(labels.max()) + 1 <= most:
-                    break
+    enough = enough_talk(voices, rules)
+    groups = tree.groups_at(rules.join)
+    labels = _substantial(tree.cut(groups), voices, enough)
+    while labels.max() + 1 > most:
+        groups -= 1
+        labels = _substantial(tree.cut(groups), voices, enough)
+    if labels.max() + 1 < least:
+        labels = _split_off(tree, voices, rules, groups, labels, least)
+    return labels, int(labels.max()) + 1
+
+
+def _split_off(tree: Tree, voices: Voices, rules: Rules, groups: int, labels: Integers, least: int) -> Integers:
+    """Find further people where the user knows of them.
+
+    Past the threshold most splits tear one voice in two. So the candidates are weighed: the less alike a part is to
+    what it was merged with the better, and the smaller it is the less harm is done if it was no other person.
+    """
+    labels = labels.copy()
+    within = tree.size - groups
+    mass = voices.seconds.astype(np.float64)
+    candidates: list[tuple[float, int, int]] = []
+    for number, ((keep, lost), score) in enumerate(zip(tree.pairs[:within], tree.scores[:within], strict=True)):
+        part = lost if mass[lost] <= mass[keep] else keep
+        candidates.append((float(score) + rules.harm * float(np.log2(mass[part])), number, int(part)))
+        mass[keep] += mass[lost]
+    uncounted = np.unique(_roots(tree, within)[labels < 0])
+    candidates += [(rules.join + rules.harm * float(np.log2(mass[root])), within, int(root)) for root in uncounted]
+    taken = np.zeros(tree.size, dtype=bool)
+    for _, number, part in sorted(candidates):
         count = int(labels.max()) + 1
         if count >= least:
             break
-    return labels, count
+        members = _roots(tree, number) == part
+        before = labels[members][0]
+        if (members & taken).any() or (before >= 0 and not ((labels == before) & ~members).any()):
+            continue
+        labels[members] = count
+        taken |= members
+    return labels
+
+
+def _roots(tree: Tree, merges: int) -> Integers:
+    parent = np.arange(tree.size)
+    parent[tree.pairs[:merges, 1]] = tree.pairs[:merges, 0]
+    while not np.array_equal(parent, further := parent[parent]):
+        parent = further
+    return parent
 
 
 def count_support(tree: Tree, voices: Voices, rules: Rules, spread: float = 0.06) -> dict[int, float]:
