@@ -1,3 +1,4 @@
+# mypy: disable-error-code="no-untyped-call"
 """Builders of tiny models with random weights, so that tests run the real code paths without any download."""
 
 import json

@@ -57,6 +57,7 @@ def _guess_json(text: str) -> str:
 
 # ---------------------------------------------------------------- SRT and VTT
 
+_SUBTITLES_HELP = "Write times as 00:01:02,500 --> 00:01:04,000 (SRT) or 00:01:02.500 --> 00:01:04.000 (VTT)."
 _ARROW = re.compile(r"\d\s*-->\s*-?\d")
 _STAMP = re.compile(r"(-?)((?:\d{1,4}:)?\d{1,2}:\d{2}[.,]\d{1,3})")
 _VOICE = re.compile(r"<v(?:\.[^\s<>]*)?\s+([^<>]{1,200})>")
@@ -98,6 +99,10 @@ def _srt_cues(text: str) -> Iterator[_Cue]:
             cue = _Cue(number, _stamps(line, number), [])
         elif cue and line.strip():
             cue.body.append(line.strip())
+        elif line.strip() and not line.strip().isdigit():
+            raise BadTranscript(
+                f"Line {number} comes before the first pair of times: {line.strip()[:80]!r}.", _SUBTITLES_HELP
+            )
         elif cue and cue.body:
             cue.body.append("")
     if cue:
@@ -138,7 +143,7 @@ def _stamps(line: str, number: int) -> str:
     if len(found) < 2:
         raise BadTranscript(
             f"Line {number} is not a pair of times: {line.strip()[:80]!r}.",
-            "Write times as 00:01:02,500 --> 00:01:04,000 (SRT) or 00:01:02.500 --> 00:01:04.000 (VTT).",
+            _SUBTITLES_HELP,
         )
     return " --> ".join(sign + _padded(stamp) for sign, stamp in found[:2])
 

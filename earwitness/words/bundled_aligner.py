@@ -17,6 +17,8 @@ from earwitness.words.anchors import pieces_of
 from earwitness.words.placing import Placed, Span, fill
 
 PAD_MS = 300
+LEAST_PAD_MS = 100
+"""Where a neighbour begins or ends: reaching into it stretches the outer words over what the neighbour says."""
 WIDE_PAD_MS = 900
 LONGEST_MS = 45_000
 MOST_WORDS = 160
@@ -38,13 +40,22 @@ class BundledAligner:
         self._duration_ms = duration_ms
         self._sphinx = Sphinx()
 
-    def place(self, texts: Sequence[str], start_ms: int, end_ms: int, progress: Progress = no_progress) -> list[Placed]:
+    def place(
+        self,
+        texts: Sequence[str],
+        start_ms: int,
+        end_ms: int,
+        *,
+        pads: Span = (PAD_MS, PAD_MS),
+        progress: Progress = no_progress,
+    ) -> list[Placed]:
         """Times for words that are said in this order about then.
 
         Args:
             texts: written words, punctuation attached.
             start_ms: roughly where the first begins; half a second off does no harm.
             end_ms: roughly where the last ends.
+            pads: how much further to look to either side, in ms.
             progress: told while a long text is looked for.
 
         Returns:
@@ -54,7 +65,7 @@ class BundledAligner:
         end_ms = max(start_ms + 1, min(end_ms, self._duration_ms))
         if end_ms - start_ms > LONGEST_MS or len(texts) > MOST_WORDS:
             return self._place_long(texts, start_ms, end_ms, progress)
-        return self._place_short(texts, start_ms, end_ms)
+        return self._place_short(texts, start_ms, end_ms, pads)
 
     def place_segments(self, segments: Sequence[Segment], progress: Progress = no_progress) -> list[list[Placed]]:
         """One list of words a segment; segments without times are looked for between the ones that have them."""
@@ -65,7 +76,11 @@ class BundledAligner:
             report = part_of(progress, len(placed) / len(segments), (len(placed) + len(run)) / len(segments))
             if timed:
                 for number, segment in enumerate(run, 1):
-                    placed.append(self._place_timed(segment))
+                    around = (
+                        segments[len(placed) - 1] if placed else None,
+                        next(iter(segments[len(placed) + 1 :][:1]), None),
+                    )
+                    placed.append(self._place_timed(segment, _pads(segment, *around)))
                     floor = max(floor, segment.end_ms or 0)
                     report(number / len(run), f"aligning segment {number} of {len(run)}")
                 continue
@@ -77,10 +92,10 @@ class BundledAligner:
             placed += [list(islice(words, len(segment.text.split()))) for segment in run]
         return placed
 
-    def _place_timed(self, segment: Segment) -> list[Placed]:
+    def _place_timed(self, segment: Segment, pads: Span) -> list[Placed]:
         texts = segment.text.split()
         start, end = segment.start_ms or 0, segment.end_ms or 0
-        words = self.place(texts, start, end)
+        words = self.place(texts, start, end, pads=pads)
         if not all(word.estimated for word in words) or len(segment.words) != len(texts):
             return words
         # nothing was heard, but the transcript knows when each word was said
@@ -92,8 +107,8 @@ class BundledAligner:
         ]
         return fill(texts, known, start, end, self._spans)
 
-    def _place_short(self, texts: Sequence[str], start_ms: int, end_ms: int) -> list[Placed]:
-        heard = self._listen(texts, start_ms - PAD_MS, end_ms + PAD_MS)
+    def _place_short(self, texts: Sequence[str], start_ms: int, end_ms: int, pads: Span) -> list[Placed]:
+        heard = self._listen(texts, start_ms - pads[0], end_ms + pads[1])
         if _share(heard) < POOR_SHARE:
             wider = self._listen(texts, start_ms - WIDE_PAD_MS, end_ms + WIDE_PAD_MS)
             heard = max(heard, wider, key=_share)
@@ -129,10 +144,18 @@ class BundledAligner:
         pieces = pieces_of(self._speech, texts, start_ms, end_ms, self._spans, self._sphinx, part_of(progress, 0, 0.7))
         placed: list[Placed] = []
         for number, piece in enumerate(pieces, 1):
-            placed += self._place_short(piece.texts, piece.start_ms, piece.end_ms)
+            placed += self._place_short(piece.texts, piece.start_ms, piece.end_ms, (LEAST_PAD_MS, LEAST_PAD_MS))
             progress(0.7 + 0.3 * number / len(pieces), f"aligning piece {number} of {len(pieces)}")
         return placed
 
 
 def _share(heard: Sequence[Placed | None]) -> float:
     return sum(word is not None for word in heard) / max(1, len(heard))
+
+
+def _pads(segment: Segment, before: Segment | None, after: Segment | None) -> Span:
+    """How far a window may reach beyond its segment: up to the neighbours."""
+    start, end = segment.start_ms or 0, segment.end_ms or 0
+    left = start - (before.end_ms or 0) if before else PAD_MS
+    right = (after.start_ms or 0) - end if after and after.start_ms is not None else PAD_MS
+    return min(PAD_MS, max(LEAST_PAD_MS, left)), min(PAD_MS, max(LEAST_PAD_MS, right))
