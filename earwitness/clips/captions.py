@@ -155,7 +155,7 @@ def _apart(cues: Iterable[Cue], length: int) -> list[Cue]:
         starts[place] = min(starts[place], latest)
         latest = starts[place]
     found = []
-    for cue, start, following in zip(ordered, starts, [*starts[1:], length], strict=True):
+    for cue, start, following in zip(ordered, starts, [*starts[1:], length], strict=False):
         end = min(max(cue.end_ms + _LINGER_MS, start + least), following)
         if end > start:
             found.append(Cue(start, end, cue.lines, cue.speaker))

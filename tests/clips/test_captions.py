@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pysubs2
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,8 +18,12 @@ spans = st.tuples(
 )
 
 
-@given(found=st.lists(spans, max_size=15), start=st.integers(0, 5_000), length=st.integers(1_000, 25_000),
-       limit=st.sampled_from([28, LINE_CHARS]))  # fmt: skip
+@given(
+    found=st.lists(spans, max_size=15),
+    start=st.integers(0, 5_000),
+    length=st.integers(1_000, 25_000),
+    limit=st.sampled_from([28, LINE_CHARS]),
+)
 def test_captions_keep_line_limits_and_never_overlap(
     found: list[tuple[int, int, str, str]], start: int, length: int, limit: int
 ) -> None:
@@ -27,7 +33,7 @@ def test_captions_keep_line_limits_and_never_overlap(
         assert 0 <= cue.start_ms < cue.end_ms <= length
         assert 1 <= len(cue.lines) <= 2
         assert all(0 < columns(line) <= limit for line in cue.lines if not line.isspace())
-    assert all(a.end_ms <= b.start_ms for a, b in zip(cues, cues[1:], strict=False))
+    assert all(a.end_ms <= b.start_ms for a, b in pairwise(cues))
 
 
 def test_all_words_are_shown_in_order_on_the_clips_clock() -> None:

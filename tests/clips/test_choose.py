@@ -1,4 +1,5 @@
 import time
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -58,7 +59,7 @@ def test_clips_keep_the_limits_and_whole_sentences_and_do_not_overlap(low: float
         assert moment.reason.endswith(".")
         assert moment.title
     ordered = sorted(moments, key=lambda m: m.start_ms)
-    assert all(a.end_ms <= b.start_ms for a, b in zip(ordered, ordered[1:], strict=False))
+    assert all(a.end_ms <= b.start_ms for a, b in pairwise(ordered))
     assert [m.score for m in moments] == sorted((m.score for m in moments), reverse=True)
 
 
@@ -78,7 +79,7 @@ def test_the_limits_hold_for_any_timing(gaps: list[tuple[int, int, int]], low: i
     assert choice.moments or choice.reason
     spans = sorted((m.start_ms, m.end_ms) for m in choice.moments)
     assert all(low * 1000 <= end - start <= (low + extra) * 1000 for start, end in spans)
-    assert all(a[1] <= b[0] for a, b in zip(spans, spans[1:], strict=False))
+    assert all(a[1] <= b[0] for a, b in pairwise(spans))
 
 
 def test_an_answered_question_beats_a_dangling_start() -> None:
@@ -107,8 +108,8 @@ def test_what_the_notes_cite_is_preferred() -> None:
 
 
 def test_a_short_recording_has_no_clip_and_says_why() -> None:
-    choice = choose_moments([spoken(1, 0, "We have eight seconds of talk and that is all we ever had to say here.")], None,
-                            settings())  # fmt: skip
+    said = "We have eight seconds of talk and that is all we ever had to say here."
+    choice = choose_moments([spoken(1, 0, said)], None, settings())
     assert choice.moments == []
     assert "at least 12 s" in choice.reason
 

@@ -23,7 +23,7 @@ CALL = (
     (10_570, 14_700, "SPEAKER_00", "Okay, then I thought you know, I heard a beep. This is Diane in New Jersey."),
     (14_490, 17_920, "SPEAKER_01", "And I'm Sheila in Texas, originally from Chicago."),
     (18_050, 21_490, "SPEAKER_00", "Oh, I'm originally from Chicago also. I'm in New Jersey now though."),
-    (21_780, 28_500, "SPEAKER_01", "Well, there isn't that much difference. At least you know, they all call me a Yankee."),
+    (21_780, 28_500, "SPEAKER_01", "Well, there isn't that much difference. They all call me a Yankee."),
     (27_850, 29_990, "SPEAKER_00", "Oh, I don't hear that in New Jersey now."),
 )  # fmt: skip
 SPEAKERS = [
