@@ -155,7 +155,7 @@ def _apart(cues: Iterable[Cue], length: int) -> list[Cue]:
         starts[place] = min(starts[place], latest)
         latest = starts[place]
     found = []
-    for cue, start, following in zip(ordered, starts, [*starts[1:], length], strict=True):
+    for cue, start, following in zip(ordered, starts, [*starts[1:], length], strict=False):
         end = min(max(cue.end_ms + _LINGER_MS, start + least), following)
         if end > start:
             found.append(Cue(start, end, cue.lines, cue.speaker))
@@ -190,7 +190,7 @@ class Frame:
     width: int = 1080
     height: int = 1080
     font: str = "DejaVu Sans"
-    font_size: int = 46
+    font_size: int = 54
     line_chars: int = 28
     """Columns of bold type that fit between the margins."""
     margin: int = 90
@@ -241,8 +241,8 @@ def burned(cues: Sequence[Cue], title: str, names: dict[str, str], length_ms: in
 
     # libass takes the size of a font as its whole line height, some 1.16 of what the columns were reckoned with.
     size = frame.font_size
-    file.styles = {"Title": style(size * 0.9, white, pysubs2.Alignment.TOP_CENTER, frame.margin)}
-    top = r"\N".join(_wrapped(literal(title).split(), frame.line_chars + 3)[:3])
+    file.styles = {"Title": style(size * 0.85, white, pysubs2.Alignment.TOP_CENTER, frame.margin)}
+    top = r"\N".join(_wrapped(literal(title).split(), frame.line_chars)[:3])
     file.append(pysubs2.SSAEvent(start=0, end=length_ms, text=top, style="Title"))
     bottom = frame.margin + 60
     labels = list(dict.fromkeys(cue.speaker for cue in cues))

@@ -9,7 +9,7 @@ from earwitness.audio.ffmpeg import ffmpeg_info, running, source
 from earwitness.clips.captions import LINE_CHARS, Frame, cues_of, literal, srt
 from earwitness.clips.choose import Moment, choose_moments
 from earwitness.clips.clip import Clip, ClipList, Clipped
-from earwitness.clips.render import Room, cut_points, encode_picture, encode_sound, fonts_in, take_out
+from earwitness.clips.render import Room, cut_points, encode_picture, encode_sound, fonts_in, take_out, undrawable
 from earwitness.clips.units import Unit, units_of
 from earwitness.engines.engine import EngineUse
 from earwitness.notes.notes import Notes
@@ -91,6 +91,12 @@ def make_clips(
                 path, preset = folder / f"{name}.mp4", "square"
                 burned_in = cues_of(units, start, end, Frame().line_chars)
                 encode_picture(sound, burned_in, moment.title, names, end - start, path, fonts)
+                shown = " ".join([moment.title, *names.values(), *(line for cue in burned_in for line in cue.lines)])
+                if lacking := undrawable(fonts, shown):
+                    warnings.append(
+                        f"{name}: its picture shows {len(lacking)} characters ({lacking[:10]}) only if this system has "
+                        "a font with them."
+                    )
             else:
                 path, preset = sound, "audio"
             captions = folder / f"{name}.srt"

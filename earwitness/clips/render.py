@@ -233,6 +233,15 @@ def fonts_in(folder: Path) -> Path:
     return target
 
 
+def undrawable(fonts: Path, text: str) -> str:
+    """The characters of `text` that the fonts lack; they show only where the system has a font with them."""
+    from fontTools.ttLib import TTFont
+
+    with TTFont(fonts / _FONT_FILES[0]) as font:
+        known = font.getBestCmap()
+    return "".join(sorted({char for char in text if not char.isspace() and ord(char) not in known}))
+
+
 def encode_picture(
     sound: Path, cues: list[Cue], title: str, names: dict[str, str], length_ms: int, target: Path, fonts: Path
 ) -> None:
@@ -272,7 +281,7 @@ def encode_picture(
         f"file:{target}",
         vcodec="libx264",
         preset="veryfast",
-        crf=23,
+        crf=25,
         g=2 * FRAME_RATE,
         threads=2,  # x264's output depends on the number of threads
         acodec="copy",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 _TOLERANCE = 0.05
 _REPEATING = 0.6
 """How much a sentence loses that only repeats a chosen one (maximal marginal relevance: Carbonell, Goldstein 1998)."""
-_CROWDED = 0.75
+_CROWDED = 0.4
 """What a sentence keeps for each full share of words that its scene already has beyond its own."""
 
 

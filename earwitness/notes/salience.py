@@ -9,13 +9,14 @@ import math
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from earwitness.notes.sentences import Sentence, terms
 from earwitness.notes.wording import (
     ASKING_ROLES,
     FIRST_PERSON,
     FUNCTION_WORDS,
+    HOUSEKEEPING,
     NARRATOR_ROLES,
     RULES_TALK,
     SECOND_PERSON,
@@ -30,28 +31,35 @@ from earwitness.words.transcript import Utterance
 class Weights:
     """How much a feature adds per share of a sentence's words, around a base of 1."""
 
-    length: float = 0.35
+    length: float = 0.45
     """Exponent of the number of words."""
     first_person: float = -6.0
-    second_person: float = -6.0
+    second_person: float = -4.5
     third_person: float = 1.5
     names: float = 4.0
-    capitals: float = 2.0
-    content: float = -1.0
+    capitals: float = 3.0
+    content: float = -2.0
     """Lists and exclamations are all content words; telling needs the small words, too."""
     centre: float = 1.0
     question: float = -0.5
-    rules: float = -3.0
+    rules: float = -5.0
     numbers: float = -3.0
+    housekeeping: float = 0.3
+    """What a sentence keeps that is about the show itself: sponsors, giveaways, streams."""
+    short: float = 0.5
+    """What a sentence keeps that has fewer than seven words: it seldom stands on its own."""
     role: float = 3.0
     """How much more a narrator's sentences weigh than the others'; 1: alike."""
 
 
+_CONVERSATION = Weights(first_person=-2, second_person=-2, content=0, centre=8, rules=0, numbers=0, role=1)
+"""Where nobody narrates, the subject says more than the manner."""
+
 WEIGHTS = {
     Profile.TABLETOP: Weights(),
-    Profile.PODCAST: Weights(first_person=-2, second_person=-2, rules=0, numbers=0, role=1),
-    Profile.ARCHIVE: Weights(first_person=0, second_person=-2, rules=0, numbers=0, role=2),
-    Profile.WORKPLACE: Weights(first_person=-2, second_person=-2, rules=0, numbers=0, role=1),
+    Profile.PODCAST: _CONVERSATION,
+    Profile.ARCHIVE: replace(_CONVERSATION, first_person=0, role=2, housekeeping=1),
+    Profile.WORKPLACE: replace(_CONVERSATION, housekeeping=1),
 }
 
 _WINDOW = 20
@@ -172,4 +180,8 @@ def _manner(sentence: Sentence, content: Sequence[str], about: Terms, weights: W
         + weights.rules * len(RULES_TALK.findall(sentence.text)) / length
         + weights.numbers * sum(word.isdigit() for word in words) / length
     )
+    if HOUSEKEEPING.search(sentence.text):
+        total *= weights.housekeeping
+    if sentence.words < 7:
+        total *= weights.short
     return max(0.01, total)

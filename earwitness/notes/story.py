@@ -71,6 +71,7 @@ def _spoken(source: Source, index: int) -> str:
 
 def _dialogue(source: Source, scene: Scene, chosen: Sequence[int]) -> list[int]:
     """The most telling lines of the players around what the notes tell."""
+    told = set(chosen)
     near = {
         utterance
         for index in chosen
@@ -81,7 +82,7 @@ def _dialogue(source: Source, scene: Scene, chosen: Sequence[int]) -> list[int]:
         index
         for index, sentence in enumerate(source.sentences)
         if sentence.utterance in near
-        and index not in set(chosen)
+        and index not in told
         and source.speaker_of(index) not in source.narrators
         and 5 <= sentence.words <= 30
         and not RULES_TALK.search(sentence.text)

@@ -25,6 +25,8 @@ from earwitness.words.transcript import Utterance
 _SHARE = 0.04
 """Length of the notes where none is asked for, of the words read."""
 _SHORTEST, _LONGEST = 40, 1500
+_QUOTED_WORDS = 80
+"""However long the notes are: some five quotations."""
 _QUOTES = re.compile(r"\b(?:quotes?|words|lines|said)\b", re.IGNORECASE)
 _TO_DO = re.compile(r"\b(?:to[- ]be[- ]done|to[- ]?dos?|actions?|next steps?|tasks?|follow[- ]?ups?)\b", re.IGNORECASE)
 _DECISIONS = re.compile(r"\b(?:decisions?|decided|agreed|agreements?)\b", re.IGNORECASE)
@@ -215,7 +217,9 @@ def _side(text: _Transcript, heading: str, scene_of: Sequence[int], taken: set[i
     pool = [index for index in lines if count_words(lines[index]) <= max(1, share * budget)]
     if not pool:
         return []
-    return _choose(pool, scores, [lines[index] for index in pool], text, scene_of, round(share * budget))
+    room = round(share * budget)
+    room = min(room, _QUOTED_WORDS) if quoting else room
+    return _choose(pool, scores, [lines[index] for index in pool], text, scene_of, room)
 
 
 def _quotable(text: _Transcript, index: int) -> float:

@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from earwitness.notes.sentences import count_words
+from earwitness.notes.sentences import count_words, without_markers
 from earwitness.notes.wording import FUNCTION_WORDS, RULES_TALK, word_set
 
 _TOKEN = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*|[.!?:\"“”…]")
@@ -34,13 +34,17 @@ def telling_phrases(scenes: Sequence[str], count: int = _TOP) -> list[list[str]]
         }
         best: list[str] = []
         for key in sorted(scored, key=lambda k: (-scored[k], k)):
-            words = set(key.split())
-            if not any(words & set(other.casefold().split()) for other in best):
+            words = _stems(key)
+            if not any(words & _stems(other) for other in best):
                 best.append(surface[key])
             if len(best) == count:
                 break
         titles.append(best)
     return titles
+
+
+def _stems(phrase: str) -> set[str]:
+    return {word[:5] for word in phrase.casefold().split()}
 
 
 def _is_name(phrase: str) -> bool:
@@ -49,7 +53,7 @@ def _is_name(phrase: str) -> bool:
 
 def _candidates(text: str) -> tuple[Counter[str], dict[str, str]]:
     """Counts by case-folded phrase, and how each is written most often."""
-    tokens = _TOKEN.findall(text)
+    tokens = _TOKEN.findall(without_markers(text))
     counts: Counter[str] = Counter()
     written: dict[str, Counter[str]] = {}
     run: list[str] = []

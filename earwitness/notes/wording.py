@@ -48,13 +48,21 @@ RULES_TALK = re.compile(
 )
 """The game's arithmetic, as opposed to what happens in its world."""
 
+HOUSEKEEPING = re.compile(
+    r"\b(?:sponsors?|giveaways?|merch(?:andise)?|twitch|patreon|youtube|subscrib\w+|livestream|our stream"
+    r"|tonight's episode"
+    r"|(?:this|last|next) (?:week's|episode)|promo code|discount|podcast|the chat|hashtag|tweet\w*|convention|panel)\b",
+    re.IGNORECASE,
+)
+"""The show about itself, as opposed to what it is about."""
+
 NARRATOR_ROLES = re.compile(r"\b(?:game ?master|dungeon ?master|gm|dm|narrator|storyteller|keeper|referee)\b", re.I)
 ASKING_ROLES = re.compile(r"\b(?:interviewer|host|moderator|presenter)\b", re.I)
 
 _DAY = r"(?:today|tonight|tomorrow|(?:mon|tues|wednes|thurs|fri|satur|sun)day|(?:this|next) (?:week|month|time)|end of)"
 _COMMITMENT = re.compile(
     r"\b(?:(?:i|we|you|he|she|they)(?:'ll| will| shall|(?:'m|'re|'s| am| are| is) going to)"
-    r" (?!be honest|say|tell you|guess|see\b|admit|have to say)\w+"
+    r" (?!be\b|say|tell you|guess|see\b|admit|have\b|never|just say)\w+"
     r"|(?:i|we|you|they|he|she|someone|somebody)(?:'ve| have)? (?:need(?:s)?|ha(?:ve|s)|got|ought) to \w+"
     r"|(?:we|you|i|they) (?:should|must) (?!be able|have|be)\w+|let's (?:make sure|go with|plan|schedule|set)\w*)",
     re.IGNORECASE,
