@@ -46,7 +46,7 @@ if [ -z "${UV_DEFAULT_INDEX:-}${UV_INDEX_URL:-}" ]; then
     if [ -n "$index" ]; then UV_DEFAULT_INDEX=$index && export UV_DEFAULT_INDEX; fi
 fi
 export VIRTUAL_ENV="$PWD/$venv" UV_HTTP_TIMEOUT="${UV_HTTP_TIMEOUT:-180}"
-echo "Installing the locked packages (about 3 GB to download on Linux the first time) ..."
+echo "Installing the locked packages (the first time about 4.5 GB to download on Linux) ..."
 "$venv/bin/uv" pip install --require-hashes --requirement requirements.lock
 "$venv/bin/uv" pip install --quiet --no-deps --editable .
 key >"$venv/.installed"
