@@ -78,7 +78,7 @@ def _writers(findings: Findings, utterances: list[Utterance], cast_given: bool) 
         writers["turns.parquet"] = lambda path: write_turns(turns, names, path)
         writers["turns.rttm"] = lambda path: write_rttm(turns, names, findings.recording_id, path)
     if findings.aligned is not None:
-        words = [word for utterance in utterances for word in utterance.words]
+        words = read_words(findings.aligned.words.path)
         writers["words.parquet"] = lambda path: write_words(words, names, path)
     if recording.language is not None:
         writers |= _transcript(utterances, names, recording.language)

@@ -41,6 +41,10 @@ class Source(Record):
     has_video: bool = False
     declared_duration_s: float | None = Field(default=None, description="what the container says")
     decode_errors: int = 0
+    nonfinite_samples: int = Field(default=0, description="NaN and infinite samples, replaced by silence")
+    audio_tracks: int = 1
+    audio_track: int = Field(default=0, description="the one that was used, counted from 0")
+    mixdown: list[float] = Field(default_factory=list, description="weight of each channel in audio.flac")
     tags: dict[str, str] = Field(default_factory=dict)
 
 
@@ -147,6 +151,10 @@ def describe_recording(findings: Findings, utterances: Sequence[Utterance], *, c
             has_video=facts.has_video,
             declared_duration_s=None if facts.declared_duration_ms is None else facts.declared_duration_ms / 1000,
             decode_errors=facts.decode_errors,
+            nonfinite_samples=facts.nonfinite_samples,
+            audio_tracks=facts.audio_tracks,
+            audio_track=facts.audio_track,
+            mixdown=facts.mixdown,
             tags=dict(sorted(facts.tags.items())),
         ),
         slice=Slice(start_s=facts.slice_ms[0] / 1000, end_s=facts.slice_ms[1] / 1000) if facts.slice_ms else None,

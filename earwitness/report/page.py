@@ -1,4 +1,4 @@
-"""`report.html`: one page that holds everything that was found, works from a USB stick and asks nothing of a network."""
+"""`report.html`: one page with everything that was found. It works from a USB stick and asks nothing of a network."""
 
 import base64
 import hashlib

@@ -25,6 +25,11 @@
   });
   const order = [...starts.keys()].filter((index) => starts[index] >= 0).sort((a, b) => starts[a] - starts[b]);
 
+  // ---- what is searched for, and where it was found
+  let searched = "";
+  const hits = typeof Highlight === "function" && CSS.highlights ? new Highlight() : null;
+  if (hits) CSS.highlights.set("found", hits);
+
   // ---- words become elements only when their row comes near the screen: 40,000 of them at once would be slow
   const wordsOf = new Map();
   const hydrate = (index) => {
@@ -51,6 +56,7 @@
     }
     paragraph.replaceChildren(...words.flatMap((word, place) => (place ? [" ", word] : [word])));
     wordsOf.set(index, words);
+    if (searched) mark(rows[index]);
     return words;
   };
   const near = new IntersectionObserver(
@@ -220,6 +226,11 @@
     hydrate(indexOf.get(row));
     for (const other of all(".u.cited")) other.classList.remove("cited");
     row.classList.add("cited");
+    const frame = list.getBoundingClientRect();
+    if (scrolls() && frame.top + frame.height * 0.3 + 80 > innerHeight) {
+      // the panel's upper part lies below the fold: what is cited has to be seen
+      one("#transcript").scrollIntoView({ block: "nearest", behavior: calm.matches ? "auto" : "smooth" });
+    }
     bring(row);
     if (starts[indexOf.get(row)] >= 0) seek(starts[indexOf.get(row)]);
     return true;
@@ -313,13 +324,12 @@
   });
   new ResizeObserver(ticks).observe(strip);
 
-  // ---- search
+  // ---- search; hits are marked as rows are drawn
   const box = one("#search");
   const found = one("#found");
   const plain = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
   let texts = null;
   const people = new Set();
-  const highlights = typeof CSS !== "undefined" && CSS.highlights && typeof Highlight === "function";
   const ranges = (row, wanted) => {
     const walker = document.createTreeWalker(one("p", row), NodeFilter.SHOW_TEXT);
     const nodes = [];
@@ -335,34 +345,33 @@
       while (nodes[at][0] > offset) at -= 1;
       return [nodes[at][1], offset - nodes[at][0]];
     };
-    const hits = [];
+    const spans = [];
     for (let at = lower.indexOf(wanted); at >= 0; at = lower.indexOf(wanted, at + wanted.length)) {
       const range = new Range();
       range.setStart(...place(at));
       const [node, offset] = place(at + wanted.length - 1);
       range.setEnd(node, offset + 1);
-      hits.push(range);
+      spans.push(range);
     }
-    return hits;
+    return spans;
+  };
+  const mark = (row) => {
+    if (hits) for (const range of ranges(row, searched)) hits.add(range);
   };
   const filter = () => {
     const raw = box.value.trim().replace(/\s+/g, " ");
     const wanted = plain(raw);
     texts = texts || rows.map((row) => plain(one("p", row).textContent.replaceAll("\u00a0", " ")));
+    searched = raw.toLowerCase();
+    if (hits) hits.clear();
     let count = 0;
-    const hits = [];
     rows.forEach((row, index) => {
       const fits = (!people.size || people.has(row.dataset.p)) && (!wanted || texts[index].includes(wanted));
-      row.hidden = !fits;
-      if (fits) {
-        count += 1;
-        if (wanted && hits.length < 2000) {
-          hydrate(index);
-          hits.push(...ranges(row, raw.toLowerCase()));
-        }
-      }
+      if (row.hidden === fits) row.hidden = !fits;
+      count += fits;
+      if (fits && wanted && wordsOf.has(index)) mark(row);
     });
-    if (highlights) CSS.highlights.set("found", new Highlight(...hits));
+    if (wanted) list.scrollTop = 0;
     list.classList.toggle("filtered", Boolean(wanted || people.size));
     found.textContent = wanted || people.size ? `${count} of ${rows.length} passages` : "";
   };
@@ -402,7 +411,7 @@
     if (typing || target.closest("audio, video")) return;
     const onButton = target.matches("button, a, summary");
     if (event.key === " " && !onButton) toggle();
-    else if ((event.key === "ArrowLeft" || event.key === "ArrowRight") && target !== slider) {
+    else if (event.key === "ArrowLeft" || event.key === "ArrowRight") {
       seek(audio.currentTime * 1000 + (event.key === "ArrowLeft" ? -1 : 1) * (event.shiftKey ? 30000 : 5000));
     } else if (event.key === "/" && box) box.focus();
     else return;

@@ -191,11 +191,12 @@ def _rows(
     previous: str | None = ""
     for utterance in utterances:
         speaker = utterance.speaker
+        person = people.get(speaker or "", -1)
         rows.append(
             {
                 "id": utterance.id,
-                "colour": f"sp{people[speaker] % COLOURS}" if speaker in people else "sp-none",
-                "person": people.get(speaker or "", -1),
+                "colour": f"sp{person % COLOURS}" if person >= 0 else "sp-none",
+                "person": person,
                 "name": names.get(speaker, speaker) if speaker else None,
                 "changed": speaker != previous,
                 "clock": clock_short(utterance.start_ms) if utterance.start_ms is not None else None,
@@ -258,7 +259,7 @@ def _metrics(recording: RecordingJson) -> list[dict[str, str]]:
     ]
 
     def text(value: float | None, form: str) -> str:
-        return "not measurable" if value is None else form.format(value).replace("-", "−")
+        return "not measurable" if value is None else form.format(value).replace("-", "\u2212")
 
     return [
         {

@@ -216,23 +216,37 @@ def _pieces(utterance: Utterance) -> list[_Piece]:
 
 
 def _runs(pieces: Sequence[_Piece], prefix: str) -> Iterator[list[_Piece]]:
+    """Greedy: as much as fits two lines, but no longer than a caption may stay, and not over a pause."""
     run: list[_Piece] = []
+    # line by line as textwrap fills them, kept up word by word: wrapping anew at every word is most of the work
+    lines, column = _fill(0, 0, prefix)
     for piece in pieces:
-        if run and _must_break(run, piece, prefix):
+        fuller = _fill(lines, column, piece.text)
+        if run and (fuller[0] > CUE_LINES or _must_break(run, piece, (lines - 1) * LINE_CHARS + column)):
             yield run
-            run, prefix = [], ""
+            run = []
+            fuller = _fill(0, 0, piece.text)
         run.append(piece)
+        lines, column = fuller
     if run:
         yield run
 
 
-def _must_break(run: Sequence[_Piece], piece: _Piece, prefix: str) -> bool:
-    text = prefix + " ".join(part.text for part in run)
+def _fill(lines: int, column: int, text: str) -> tuple[int, int]:
+    """Lines used, and characters on the last of them, once `text` is added."""
+    for token in text.split():
+        if lines and column + 1 + len(token) <= LINE_CHARS:
+            column += 1 + len(token)
+        else:
+            lines, column = lines + 1, len(token)
+    return lines, column
+
+
+def _must_break(run: Sequence[_Piece], piece: _Piece, length: int) -> bool:
     return (
-        len(_wrap(f"{text} {piece.text}")) > CUE_LINES
-        or piece.end_ms - run[0].start_ms > CUE_MS
+        piece.end_ms - run[0].start_ms > CUE_MS
         or piece.start_ms - run[-1].end_ms > _PAUSE_MS
-        or (len(text) >= LINE_CHARS and _SENTENCE_END.search(run[-1].text) is not None)
+        or (length >= LINE_CHARS and _SENTENCE_END.search(run[-1].text) is not None)
     )
 
 

@@ -136,7 +136,7 @@ def test_too_little_space_is_seen_before_anything_is_written(
     composed: Composed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(place.shutil, "disk_usage", lambda _: usage._replace(free=1_000_000))
+    monkeypatch.setattr("earwitness.archive.place.shutil.disk_usage", lambda _: usage._replace(free=1_000_000))
     with pytest.raises(StorageError, match=r"needs \d+\.\d MB .* 1\.0 MB are free"):
         place_bundle(composed, tmp_path / "out")
     assert names_in(tmp_path / "out") == []
@@ -153,7 +153,7 @@ def test_a_failing_disk_leaves_the_old_bundle_as_it_was(
         if next(calls) == 5:
             raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(place.os, "fsync", fsync)
+    monkeypatch.setattr("earwitness.archive.place.os.fsync", fsync)
     with pytest.raises(StorageError) as caught:
         place_bundle(changed, tmp_path)
     assert caught.value.remedy
@@ -179,7 +179,7 @@ def test_a_disk_that_really_fills_up_is_left_clean(
     composed: Composed, tiny_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = shutil.disk_usage(tiny_disk)
-    monkeypatch.setattr(place.shutil, "disk_usage", lambda _: usage._replace(free=10**9))
+    monkeypatch.setattr("earwitness.archive.place.shutil.disk_usage", lambda _: usage._replace(free=10**9))
     with pytest.raises(StorageError, match="disk is full"):
         place_bundle(composed, tiny_disk)
     assert names_in(tiny_disk) == []

@@ -14,6 +14,7 @@ from earwitness.report.page import build_report, island
 from earwitness.report.timeline import lane_path, overlaps, wave_path
 from earwitness.report.view import clock_short, duration_text, story_html
 from earwitness.speech.turns import Turn
+from earwitness.words.cast import Speaker
 from tests.archive.factory import make_findings
 
 
@@ -118,6 +119,16 @@ def test_everything_that_was_found_is_on_the_page() -> None:
         assert text in html, text
 
 
+def test_cleaning_that_did_not_help_is_not_claimed() -> None:
+    findings = make_findings()
+    enhancement = findings.preprocessed.enhancement
+    assert enhancement is not None
+    tried = enhancement.model_copy(update={"helped": False})
+    html = page(make_findings(preprocessed=findings.preprocessed.model_copy(update={"enhancement": tried})))
+    assert "was tried and did not help" in html
+    assert "cleaned before the engines heard it" not in html
+
+
 def test_a_partial_result_says_so_first() -> None:
     missing = Missing(stage="summarize", code="engine-failed", message="The notes failed.", remedy="Run again.")
     html = page(make_findings(summarized=None, missing=[missing]))
@@ -135,8 +146,10 @@ def test_the_page_stands_whatever_is_missing(part: str) -> None:
 
 
 def test_unnamed_speakers_come_with_advice() -> None:
-    assert "Give a cast file" in page(make_findings(), cast_given=False)
-    assert "Give a cast file" not in page(make_findings(), cast_given=True)
+    unnamed = [Speaker(label=f"SPEAKER_0{n}", name=f"SPEAKER_0{n}") for n in range(4)]
+    assert "Give a cast file" in page(make_findings(speakers=unnamed), cast_given=False)
+    assert "Give a cast file" not in page(make_findings(speakers=unnamed), cast_given=True)
+    assert "Give a cast file" not in page(make_findings(), cast_given=False)
 
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\"'`&{{7*7}}"
