@@ -10,17 +10,7 @@ if TYPE_CHECKING:
 
 _DASHES = "-\u2013\u2014"
 _PREFIX = re.compile(
-<<<<<<< HEAD
     rf"^\s*(?:[{_DASHES}]\s+|>>\s*)?(?:\[([^\[\]:\n]{{1,60}})\]|([^\s\[\]:][^\[\]:\n]{{0,59}}?))\s?:(?!//)(?:\s+|$)"
-=======
-    r"^\s*(?:[-–—]\s+|>>\s*)?(?:\[([^\[\]:\n]{1,60})\]|([^\s\[\]:][^\[\]:\n]{0,59}?))\s?:(?!//)(?:\s+|$)"
-)
-_DASH = re.compile(r"^\s*(?:[-–—]\s+|>>\s*)")  # noqa: RUF001
-_TOKEN = re.compile(r"^(?:[^\W\d_][\w.'’&-]*|\d{1,3}|#\d+|\([^()]+\)|&|[A-Z]+_\d+)$")  # noqa: RUF001
-_PARTICLES = frozenset(["de", "del", "della", "der", "di", "du", "la", "le", "van", "von", "den", "bin", "al", "of", "the", "and", "y", "e", "da", "dos"])
-_NOT_NAMES = frozenset(
-    ["note", "notes", "nb", "warning", "caution", "example", "examples", "remember", "update", "ps", "chapter", "part", "scene", "title", "date", "time", "place", "location", "subject", "re", "topic", "question", "answer", "quote", "summary", "conclusion", "first", "second", "third", "finally", "however", "also", "so", "then", "but", "and", "or", "result", "option", "step", "tip", "hint", "fact", "problem", "solution", "reason", "today", "tomorrow", "http", "https", "agenda", "item", "action", "recording", "transcript", "file", "duration", "language", "attendees", "present", "participants", "speakers", "author", "source", "url"]
->>>>>>> bundle
 )
 _DASH = re.compile(rf"^\s*(?:[{_DASHES}]\s+|>>\s*)")
 _TOKEN = re.compile(r"^(?:[^\W\d_][\w.'\u2019&-]*|\d{1,3}|#\d+|\([^()]+\)|&|[A-Z]+_\d+)$")
