@@ -7,6 +7,7 @@ limit, is killed.
 
 import errno
 import os
+import re
 import selectors
 import shutil
 import signal
@@ -40,6 +41,9 @@ FORMATS = (
 # No recording needs a single block of more than this; headers that lie about sizes do.
 _MAX_ALLOC = 512 << 20
 
+_OLDEST = 5
+"""The limiter that levels the listening copy keeps its timing (`latency`) since FFmpeg 5."""
+
 _KEPT_LINES = 40
 _LINE_CHARS = 400
 
@@ -63,9 +67,9 @@ def ffmpeg_info() -> FfmpegInfo:
     on_path = shutil.which("ffmpeg")
     if on_path:
         version = _version(on_path)
-        if version:
+        if version and not _too_old(version):
             return FfmpegInfo(on_path, version, "system")
-        tried.append(f"{on_path} (does not run)")
+        tried.append(f"{on_path} ({f'{version} is older than {_OLDEST}' if version else 'does not run'})")
     else:
         tried.append("ffmpeg on PATH (not found)")
     try:
@@ -98,6 +102,12 @@ def _version(path: str) -> str | None:
         return None
     words = done.stdout.split()
     return words[2] if done.returncode == 0 and words[:2] == ["ffmpeg", "version"] else None
+
+
+def _too_old(version: str) -> bool:
+    """Whether a release is too old; builds from git carry no release number and pass."""
+    number = re.match(r"n?(\d+)\.", version)
+    return number is not None and int(number[1]) < _OLDEST
 
 
 def source(path: Path, *, start_ms: int | None = None, end_ms: int | None = None, **options: Any) -> Any:

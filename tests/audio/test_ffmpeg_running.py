@@ -30,6 +30,14 @@ def test_the_systems_ffmpeg_is_preferred_if_it_runs(tmp_path: Path, monkeypatch:
     assert ffmpeg_info().version == "0-faulty"
 
 
+@pytest.mark.parametrize(("version", "origin"), [("4.3.8-0+deb11u1", "imageio-ffmpeg"), ("5.1.6", "system")])
+def test_a_system_ffmpeg_that_is_too_old_is_passed_over(
+    version: str, origin: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ffmpeg_faults.put_on_path("exit 1", tmp_path, monkeypatch, version)
+    assert ffmpeg_info().origin == origin
+
+
 def test_a_system_ffmpeg_that_does_not_run_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = tmp_path / "ffmpeg"
     broken.write_text("#!/bin/sh\nexit 127\n")

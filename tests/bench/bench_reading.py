@@ -10,6 +10,7 @@ at full length it would need gigabytes.
 
 import argparse
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ import threading
 import time
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 from earwitness.audio.ffmpeg import ffmpeg_path
 
@@ -25,6 +27,7 @@ _PYDUB_MINUTES = 20.0
 _OURS = """
 import sys, time
 from pathlib import Path
+from typing import NamedTuple
 from earwitness.audio.validate import validate_recording
 from earwitness.audio.preprocess import preprocess
 from earwitness.options import PreprocessSettings, ValidateSettings
@@ -41,8 +44,9 @@ if len(sys.argv) > 2:
 
 _PYDUB = """
 import subprocess, sys
+import warnings
+warnings.simplefilter("ignore")
 from pydub import AudioSegment
-AudioSegment.converter = sys.argv[2]
 # Raw samples from ffmpeg, then one segment that holds them all: what AudioSegment.from_file comes to without ffprobe.
 raw = subprocess.run([sys.argv[2], "-v", "error", "-i", sys.argv[1], "-f", "s16le", "-"], capture_output=True).stdout
 sound = AudioSegment(data=raw, sample_width=2, frame_rate=44100, channels=2)
@@ -75,10 +79,21 @@ def make_mp3(folder: Path, minutes: float) -> Path:
     return target
 
 
-def timed(command: list[str], home: Path) -> tuple[float, float, str]:
-    """(wall seconds, peak resident MB of the process and all its children together, standard output)."""
+class Run(NamedTuple):
+    """What a command took."""
+
+    wall_s: float
+    processor_s: float
+    peak_mb: float
+    """Resident memory of the process and all its children together."""
+    said: str
+
+
+def timed(command: list[str], home: Path) -> Run:
+    """Run a command to its end and watch it."""
     env = {**os.environ, "EARWITNESS_HOME": str(home), "PYTHONPYCACHEPREFIX": str(home.parent / "bytecode")}
     env.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed program has its bytecode: the first run would compile it
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, env=env) as child:
         peak = [0.0]
@@ -96,7 +111,9 @@ def timed(command: list[str], home: Path) -> tuple[float, float, str]:
         watcher.join()
     if child.returncode:
         sys.exit(f"failed ({child.returncode}): {' '.join(command[:3])} ...")
-    return seconds, peak[0], output.strip()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Run(seconds, processor, peak[0], output.strip())
 
 
 def _tree(pid: int) -> list[int]:
@@ -138,23 +155,26 @@ def main() -> None:
         timed([sys.executable, "-c", _OURS, str(warm), "listen"], Path(home))
         bare = [ffmpeg, "-v", "error", "-nostdin", "-i", str(recording), "-f", "null", "-"]
         # Bare decodes before and after: the machine may be busier at one end than at the other.
-        first, bare_mb, _ = timed(bare, Path(home))
-        ours, ours_mb, said = timed([sys.executable, "-c", _OURS, str(recording)], Path(home))
-        second, _, _ = timed(bare, Path(home))
-        decode = (first + second) / 2
+        first = timed(bare, Path(home))
+        ours = timed([sys.executable, "-c", _OURS, str(recording)], Path(home))
+        second = timed(bare, Path(home))
+        wall = (first.wall_s + second.wall_s) / 2
+        processor = (first.processor_s + second.processor_s) / 2
         print(f"recording           {options.minutes:g} min of stereo 44.1 kHz MP3")
-        print(f"bare ffmpeg decode  {first:.1f} s and {second:.1f} s, {bare_mb:.0f} MB")
-        print(f"validate+preprocess {ours:.1f} s, {ours_mb:.0f} MB  ({said})")
-        print(f"wall ratio          {ours / decode:.2f} (target 1.5 at most)")
-        print(f"peak memory         {ours_mb:.0f} MB (target 250 at most)")
+        print(f"bare ffmpeg decode  {first.wall_s:.1f} s and {second.wall_s:.1f} s, {first.peak_mb:.0f} MB")
+        print(f"validate+preprocess {ours.wall_s:.1f} s, {ours.peak_mb:.0f} MB  ({ours.said})")
+        print(f"wall ratio          {ours.wall_s / wall:.2f} (target 1.5 at most)")
+        print(f"processor ratio     {ours.processor_s / processor:.2f} ({ours.processor_s:.1f} s to {processor:.1f} s)")
+        print(f"peak memory         {ours.peak_mb:.0f} MB (target 250 at most)")
         minutes = min(options.minutes, _PYDUB_MINUTES)
-        loaded, loaded_mb, _ = timed([sys.executable, "-c", _PYDUB, str(short), ffmpeg], Path(home))
+        loaded = timed([sys.executable, "-c", _PYDUB, str(short), ffmpeg], Path(home))
         scale = options.minutes / minutes
-        print(f"pydub               {loaded:.1f} s, {loaded_mb:.0f} MB for {minutes:g} min")
-        print(f"pydub, scaled       {loaded * scale:.0f} s, {loaded_mb * scale / 1000:.1f} GB at this length")
+        print(f"pydub               {loaded.wall_s:.1f} s, {loaded.peak_mb:.0f} MB for {minutes:g} min")
+        seconds, gigabytes = loaded.wall_s * scale, loaded.peak_mb * scale / 1000
+        print(f"pydub, scaled       {seconds:.0f} s, {gigabytes:.1f} GB at this length")
         if options.listen:
-            _, listen_mb, said = timed([sys.executable, "-c", _OURS, str(recording), "listen"], Path(home))
-            print(f"listening copy      {said.splitlines()[-1].split()[0]} s, {listen_mb:.0f} MB (own stage)")
+            listen = timed([sys.executable, "-c", _OURS, str(recording), "listen"], Path(home))
+            print(f"listening copy      {listen.said.split()[-2]} s, {listen.peak_mb:.0f} MB (own stage)")
 
 
 if __name__ == "__main__":

@@ -13,10 +13,12 @@ KILLED_FOR_MEMORY = "kill -KILL $$"
 CHATTERS = "while :; do echo '[mp3 @ 0x1] [error] Header missing' >&2; done"
 
 
-def put_on_path(fault: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def put_on_path(fault: str, folder: Path, monkeypatch: pytest.MonkeyPatch, version: str = "0-faulty") -> Path:
     """Write the program and let PATH begin with its folder."""
     program = folder / "ffmpeg"
-    program.write_text(f'#!/bin/sh\nif [ "$1" = -version ]; then echo "ffmpeg version 0-faulty"; exit 0; fi\n{fault}\n')
+    program.write_text(
+        f'#!/bin/sh\nif [ "$1" = -version ]; then echo "ffmpeg version {version}"; exit 0; fi\n{fault}\n'
+    )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
     return program
