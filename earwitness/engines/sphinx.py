@@ -159,10 +159,7 @@ class Sphinx:
             if token[:1] in "<[(" or part.end_frame < part.start_frame:
                 continue
             frames = part.end_frame + 1 - part.start_frame
-            if posterior:
-                score = self._decoder.logmath.exp(part.prob)
-            else:
-                score = float(np.exp(np.log(max(part.ascore, 1e-300)) / frames / 6))
+            score = part.prob if posterior else float(np.exp(np.log(max(part.ascore, 1e-300)) / frames / 6))
             heard.append(
                 Heard(
                     token,
