@@ -1,4 +1,3 @@
-
 """Reading a long recording: validate + preprocess against a bare ffmpeg decode, in one run on one machine.
 
     .venv/bin/python -m tests.bench.bench_reading [--minutes 180]

@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 
 from earwitness.notes.scenes import Scene, find_scenes
 
-SHIP = "captain sail storm anchor deck harbour rope mast tide wave".split()  # noqa: SIM905
-KITCHEN = "oven butter flour knife plate sugar bread spoon salt pepper".split()  # noqa: SIM905
+SHIP = "captain sail storm anchor deck harbour rope mast tide wave".split()
+KITCHEN = "oven butter flour knife plate sugar bread spoon salt pepper".split()
 
 
 def talk(words: list[str], utterances: int) -> list[list[str]]:

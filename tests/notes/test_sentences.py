@@ -14,7 +14,7 @@ from earwitness.words.transcript import Utterance
         ('"Where to?" he asks. "Home."', ['"Where to?" he asks.', '"Home."']),
         ("Well... maybe not. Yes.", ["Well... maybe not.", "Yes."]),
         ("hello. how are you", ["hello.", "how are you"]),
-        ("他说你好。我们走吧！好的", ["他说你好。", "我们走吧！", "好的"]),  # noqa: RUF001
+        ("他说你好。我们走吧！好的", ["他说你好。", "我们走吧！", "好的"]),
         ("क्या हुआ? सब ठीक है।", ["क्या हुआ?", "सब ठीक है।"]),
         ("", []),
         (" \n ", []),

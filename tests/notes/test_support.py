@@ -28,7 +28,7 @@ KNOWN = Known.of(
         ('Nott: "we left at dawn"', False),
         ("Nott: “we leave at dusk”", False),
         ("They leave at dawn.", True),
-        ("Lorenzo’s gold.", True),  # noqa: RUF001
+        ("Lorenzo’s gold.", True),
     ],
 )
 def test_names_numbers_and_quotes_must_be_in_the_evidence(claim: str, carried: bool) -> None:
