@@ -22,10 +22,11 @@ from earwitness.options import Profile
 @click.option("--json", "as_json", is_flag=True, help="notes.json on stdout instead of Markdown.")
 def notes(transcript: Path, profile: str, words: int | None, cast: Path | None, as_json: bool) -> None:
     """Write notes from a transcript: JSONL of speaker and text, SRT, VTT, STM, whisperX JSON or plain text."""
-    from earwitness.notes.from_transcript import notes_from_transcript, notes_page
+    from earwitness.notes.from_transcript import summarized_transcript
+    from earwitness.notes.markdown import notes_markdown
 
-    made = notes_from_transcript(transcript, Profile(profile), words, cast)
+    made, utterances, speakers = summarized_transcript(transcript, Profile(profile), words, cast)
     if as_json:
-        click.echo(json.dumps(made.notes.model_dump(mode="json"), ensure_ascii=False, indent=1))
+        click.echo(json.dumps(made.model_dump(mode="json"), ensure_ascii=False, indent=1))
     else:
-        click.echo(notes_page(made))
+        click.echo(notes_markdown(made, utterances, speakers))

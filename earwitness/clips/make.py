@@ -23,6 +23,8 @@ LOUDNESS_LUFS = -14.0
 """What the large video sites play at."""
 PODCAST_LUFS = -16.0
 _ENERGY_RATE_HZ = 8_000
+_CODEC_FRAME_MS = 100
+"""The listening copy may end a codec frame or two before the recording; that much of a last word is no loss."""
 _HALF_SECOND = _ENERGY_RATE_HZ // 2
 
 
@@ -78,7 +80,7 @@ def make_clips(
             name = f"clip-{number}"
             room = room_around(moment, units)
             piece = take_out(audio, room, folder, name)
-            if piece.offset_ms + piece.length_ms < room.last_word_ms:
+            if piece.offset_ms + piece.length_ms + _CODEC_FRAME_MS < room.last_word_ms:
                 warnings.append(f"{name} was left out: its words go on after the end of the sound.")
                 continue
             start, end = cut_points(piece, room, round(settings.max_s * 1000))
