@@ -24,7 +24,7 @@ help: ## show this list
 	@echo "Afterwards $(VENV)/bin/earwitness is the command. PYTHON=/path/to/python chooses the interpreter."
 
 install: ## put everything into .venv (does nothing when it is up to date)
-	@PYTHON="$(PYTHON)" sh tools/install.sh $(VENV)
+	@PYTHON="$(PYTHON)" sh .ci/install.sh $(VENV)
 
 demo: install ## process a telephone call and a tabletop scene; results in out/demo
 	@$(VENV)/bin/earwitness demo --out $(DEMO_OUT)

@@ -4,7 +4,7 @@ set -eu
 venv=$1
 
 key() { # what the environment must match: the files that decide its content
-    cat requirements.lock pyproject.toml tools/install.sh | cksum
+    cat requirements.lock pyproject.toml .ci/install.sh | cksum
 }
 
 good() { # a Python that we support and that can make environments
