@@ -33,8 +33,8 @@ def session(utterances: int, timed: bool = False) -> tuple[list[Utterance], list
     for n in range(utterances):
         text = WORLD[n % len(WORLD)].format(a=PEOPLE[(n // 9) % 4], b=PLACES[(n // 31) % 4]) + f" Item {n}."
         label = "SPEAKER_00" if n % 7 in {0, 1, 2, 3} else f"SPEAKER_0{1 + n % 2}"
-        times = (n * 4000, n * 4000 + 3500) if timed else (None, None)
-        found.append(Utterance(f"u{n + 1:04d}", label, *times, text))
+        start, end = (n * 4000, n * 4000 + 3500) if timed else (None, None)
+        found.append(Utterance(f"u{n + 1:04d}", label, start, end, text))
     speakers = [
         Speaker(label="SPEAKER_00", name="Matt", role="game master", named_by="cast"),
         Speaker(label="SPEAKER_01", name="Sam", character="Nott", role="player", named_by="cast"),
