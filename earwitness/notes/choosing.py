@@ -4,6 +4,8 @@ import heapq
 from collections.abc import Sequence
 
 _TOLERANCE = 0.05
+_NEAR = 0.01
+"""Nobody needs it nearer than this."""
 _REPEATING = 0.6
 """How much a sentence loses that only repeats a chosen one (maximal marginal relevance: Carbonell, Goldstein 1998)."""
 _CROWDED = 0.4
@@ -41,7 +43,7 @@ def choose(
     # Gains only fall while sentences are chosen, so a stale gain is an upper bound (Minoux 1978).
     heap = [(-score, index, 0, 0.0) for index, score in enumerate(scores)]
     heapq.heapify(heap)
-    while heap and total < budget * (1 - _TOLERANCE / 2):
+    while heap and total < budget * (1 - _NEAR):
         _, index, seen, alike = heapq.heappop(heap)
         if total + lengths[index] > upper:
             continue

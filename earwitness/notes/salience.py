@@ -52,7 +52,9 @@ class Weights:
     """How much more a narrator's sentences weigh than the others'; 1: alike."""
 
 
-_CONVERSATION = Weights(first_person=-2, second_person=-2, content=0, centre=8, rules=0, numbers=0, role=1)
+_CONVERSATION = Weights(
+    length=0.3, first_person=-2, second_person=-2, content=-0.5, centre=12, rules=0, numbers=0, role=1
+)
 """Where nobody narrates, the subject says more than the manner."""
 
 WEIGHTS = {

@@ -25,6 +25,10 @@ from earwitness.words.transcript import Utterance
 _SHARE = 0.04
 """Length of the notes where none is asked for, of the words read."""
 _SHORTEST, _LONGEST = 40, 1500
+_SIDE_SHARE = 0.15
+"""Of the notes, for a heading such as "To be done"."""
+_ONE_SENTENCE = 15
+"""Words. However short the notes are, one short thing to be done should fit."""
 _QUOTED_WORDS = 80
 """However long the notes are: some five quotations."""
 _QUOTES = re.compile(r"\b(?:quotes?|words|lines|said)\b", re.IGNORECASE)
@@ -199,27 +203,27 @@ def _side(text: _Transcript, heading: str, scene_of: Sequence[int], taken: set[i
     scores = list(text.scores)
     quoting = False
     if _TO_DO.search(heading):
-        share, wanted = 0.25, [obligation(sentence.text) for sentence in text.sentences]
+        share, wanted = _SIDE_SHARE, [obligation(sentence.text) for sentence in text.sentences]
     elif _DECISIONS.search(heading):
-        share, wanted = 0.25, [float(bool(DECISION.search(sentence.text))) for sentence in text.sentences]
+        share, wanted = _SIDE_SHARE, [float(bool(DECISION.search(sentence.text))) for sentence in text.sentences]
     elif _QUOTES.search(heading):
         quoting, share = True, 0.05 if text.profile is Profile.TABLETOP else 0.15
         wanted = [_quotable(text, index) for index in range(len(text.sentences))]
     else:
         topic = set(terms(heading)) - FUNCTION_WORDS
-        share, wanted = 0.25, [float(bool(topic & set(run))) for run in text.contents]
+        share, wanted = _SIDE_SHARE, [float(bool(topic & set(run))) for run in text.contents]
     lines = {}
     for index, worth in enumerate(wanted):
         line = text.quote(index) if quoting else text.line(index)
         if worth > 0 and index not in taken and line is not None and text.sentences[index].words >= 4:
             lines[index] = line
             scores[index] = worth * (1.0 if quoting else max(0.2, text.scores[index]))
-    pool = [index for index in lines if count_words(lines[index]) <= max(1, share * budget)]
+    room = share * budget
+    room = min(room, _QUOTED_WORDS) if quoting else max(room, min(_ONE_SENTENCE, 0.4 * budget))
+    pool = [index for index in lines if count_words(lines[index]) <= room]
     if not pool:
         return []
-    room = round(share * budget)
-    room = min(room, _QUOTED_WORDS) if quoting else room
-    return _choose(pool, scores, [lines[index] for index in pool], text, scene_of, room)
+    return _choose(pool, scores, [lines[index] for index in pool], text, scene_of, round(room))
 
 
 def _quotable(text: _Transcript, index: int) -> float:
