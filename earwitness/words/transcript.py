@@ -4,15 +4,17 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
-import pyarrow.parquet as pq
 from pydantic import Field
 
 from earwitness.engines.engine import EngineUse
 from earwitness.schema import StageResult
 from earwitness.speech.segments import Doubt
 from earwitness.storage.store import FileRef
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ COLUMNS = ("word", "start_s", "end_s", "score", "speaker", "utterance", "estimat
 """Of `words.parquet`; times in seconds, three decimals."""
 
 
-def words_frame(words: Iterable[Word]) -> pd.DataFrame:
+def words_frame(words: Iterable[Word]) -> "pd.DataFrame":
     """The table that is published: seconds at the edge, milliseconds inside."""
     rows = [(w.text, w.start_ms / 1000, w.end_ms / 1000, w.score, w.speaker, w.utterance, w.estimated) for w in words]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
@@ -68,6 +70,8 @@ def words_frame(words: Iterable[Word]) -> pd.DataFrame:
 
 def read_words(path: Path) -> list[Word]:
     """Words from a `words.parquet`, in order."""
+    import pyarrow.parquet as pq
+
     return [
         Word(
             text=row["word"],
