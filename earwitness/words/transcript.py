@@ -53,6 +53,8 @@ COLUMNS = ("word", "start_s", "end_s", "score", "speaker", "utterance", "estimat
 
 def words_frame(words: Iterable[Word]) -> "pd.DataFrame":
     """The table that is published: seconds at the edge, milliseconds inside."""
+    import pandas as pd
+
     rows = [(w.text, w.start_ms / 1000, w.end_ms / 1000, w.score, w.speaker, w.utterance, w.estimated) for w in words]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     return frame.astype(
