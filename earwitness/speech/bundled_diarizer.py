@@ -27,7 +27,7 @@ class Tuning:
     offset: float = 0.4
     clear_ms: int = 500
     """Clean speech of a local voice from which it takes part in finding the persons."""
-    min_gap_ms: int = 500
+    min_gap_ms: int = 1000
     min_turn_ms: int = 150
     rules: Rules = field(default_factory=Rules)
 

@@ -284,6 +284,8 @@ def _split_off(tree: Tree, voices: Voices, rules: Rules, groups: int, labels: In
             continue
         labels[members] = count
         taken |= members
+    if labels.max() + 1 < least:
+        labels = tree.cut(min(least, tree.size))
     return labels
 
 

@@ -45,11 +45,16 @@ def person_scores(activity: Activity, named: Integers, persons: int) -> Scores:
 
 
 def speaking(scores: Scores, onset: float, offset: float, min_gap_ms: int, min_turn_ms: int) -> Flags:
-    """Decide who speaks when; pauses shorter than `min_gap_ms` are closed, then bursts under `min_turn_ms` dropped."""
+    """Decide who speaks when.
+
+    Pauses up to `min_gap_ms` in which nobody else speaks are closed, then bursts under `min_turn_ms` are dropped.
+    """
     flags = with_hysteresis(scores, onset, offset)
+    anybody = np.logical_or.reduce(flags, axis=1)
     for person in range(flags.shape[1]):
         for start, end in runs(~flags[:, person]):
-            if start and end < len(flags) and _frames_ms(end - start) <= min_gap_ms:
+            short = start and end < len(flags) and _frames_ms(end - start) <= min_gap_ms
+            if short and not anybody[start:end].any():
                 flags[start:end, person] = True
         for start, end in runs(flags[:, person]):
             if _frames_ms(end - start) < min_turn_ms:
