@@ -110,8 +110,10 @@ class BundledAligner:
     def _place_short(self, texts: Sequence[str], start_ms: int, end_ms: int, pads: Span) -> list[Placed]:
         heard = self._listen(texts, start_ms - pads[0], end_ms + pads[1])
         if _share(heard) < POOR_SHARE:
-            wider = self._listen(texts, start_ms - WIDE_PAD_MS, end_ms + WIDE_PAD_MS)
-            heard = max(heard, wider, key=_share)
+            # further out, but where a neighbour speaks no further than it takes to leave the transcript's own error
+            wide = [WIDE_PAD_MS if pad >= PAD_MS else PAD_MS for pad in pads]
+            wider = self._listen(texts, start_ms - wide[0], end_ms + wide[1])
+            heard = max(heard, wider, key=lambda found: _worth(found, start_ms - PAD_MS, end_ms + PAD_MS))
         return fill(texts, heard, start_ms, end_ms, self._spans)
 
     def _listen(self, texts: Sequence[str], start_ms: int, end_ms: int) -> list[Placed | None]:
@@ -151,6 +153,15 @@ class BundledAligner:
 
 def _share(heard: Sequence[Placed | None]) -> float:
     return sum(word is not None for word in heard) / max(1, len(heard))
+
+
+def _worth(heard: Sequence[Placed | None], start_ms: int, end_ms: int) -> float:
+    """Sum of the scores; a word outside its segment counts half, since it may be the same word of somebody else."""
+    return sum(
+        word.score * (1.0 if start_ms <= (word.start_ms + word.end_ms) // 2 <= end_ms else 0.5)
+        for word in heard
+        if word is not None
+    )
 
 
 def _pads(segment: Segment, before: Segment | None, after: Segment | None) -> Span:

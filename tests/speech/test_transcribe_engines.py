@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from earwitness.audio.pcm import read_speech
 from earwitness.engines.engine import EngineUse
 from earwitness.errors import EngineUnavailable
 from earwitness.options import TranscribeSettings
@@ -118,7 +119,7 @@ def test_long_recordings_are_heard_in_windows(
 
     def counted(path: Path, start: int, end: int) -> object:
         lengths.append(end - start)
-        return real(path, start, end)
+        return read_speech(path, start, end)
 
     monkeypatch.setattr(whisper_recogniser, "read_speech", counted)
     monkeypatch.setattr(whisper_recogniser, "WINDOW_MS", 8000)
