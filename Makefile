@@ -52,7 +52,7 @@ docs: install ## write the pages that are made from the code
 	@$(PY) -m tests.options_page
 
 lock: install ## after a change of pyproject.toml (ARGS=--upgrade: the newest allowed version of everything)
-	@$(VENV)/bin/uv pip compile pyproject.toml --group dev --extra demo --universal --generate-hashes \
+	@$(VENV)/bin/uv pip compile pyproject.toml --group dev --universal --generate-hashes \
 		--no-header --no-emit-index-url -o requirements.lock --quiet $(ARGS)
 	@echo "requirements.lock is new; run: make install test"
 
