@@ -70,6 +70,7 @@ def process_recording(path: Path, options: RunOptions | None = None) -> State[Ru
             settings=want.transcribe,
             engine=engines["transcribe"],
             sidecar=job.sidecar,
+            slice_ms=job.slice_ms,
             vocabulary=vocabulary_for(engines["transcribe"], job.cast),
             time_limit_s=limit_s,
         )

@@ -20,6 +20,7 @@ def transcribe(
     settings: TranscribeSettings,
     engine: EngineUse,
     sidecar: Path | None,
+    slice_ms: tuple[int, int] | None,
     vocabulary: tuple[str, ...],
     time_limit_s: float,
 ) -> Transcribed:
@@ -35,6 +36,7 @@ def transcribe(
         vocabulary,
         timeout_s=time_limit_s,
         progress=stage_progress("transcribe"),
+        slice_ms=slice_ms,
     )
 
 

@@ -98,6 +98,26 @@ def read_transcript_file(path: Path) -> TranscriptFile:
     return TranscriptFile(segments, language, repairs)
 
 
+def within_slice(segments: Sequence[Segment], slice_ms: tuple[int, int]) -> list[Segment]:
+    """The segments whose middle lies in a part of the recording, on that part's clock; untimed ones all stay."""
+    start_ms, end_ms = slice_ms
+    kept = []
+    for segment in segments:
+        if segment.start_ms is None or segment.end_ms is None:
+            kept.append(segment)
+        elif start_ms <= (segment.start_ms + segment.end_ms) // 2 < end_ms:
+            words = [_moved(word, start_ms) for word in segment.words]
+            first, last = max(segment.start_ms, start_ms) - start_ms, min(segment.end_ms, end_ms) - start_ms
+            kept.append(segment.model_copy(update={"start_ms": first, "end_ms": last, "words": words}))
+    return kept
+
+
+def _moved(word: RoughWord, by_ms: int) -> RoughWord:
+    if word.start_ms is None or word.end_ms is None or word.start_ms < by_ms:
+        return RoughWord(text=word.text, score=word.score)
+    return word.model_copy(update={"start_ms": word.start_ms - by_ms, "end_ms": word.end_ms - by_ms})
+
+
 def read_text(path: Path) -> str:
     r"""A text file as people save them: any Unicode encoding or cp1252, any line ends; control characters removed.
 

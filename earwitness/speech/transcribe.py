@@ -86,6 +86,7 @@ def transcribe(
     sidecar: Path | None = None,
     vocabulary: Sequence[str] = (),
     progress: Progress = no_progress,
+    slice_ms: tuple[int, int] | None = None,
 ) -> Transcribed:
     """The segments of a recording, with voice activity and doubts.
 
@@ -96,6 +97,7 @@ def transcribe(
         sidecar: the transcript, where the engine is one.
         vocabulary: names and rare words, for engines that can use them.
         progress: told as the work goes on.
+        slice_ms: the part of the recording that `speech` holds, while the transcript is of the whole.
 
     Raises:
         BadTranscript: the transcript can't be read.
@@ -104,22 +106,29 @@ def transcribe(
     from earwitness.speech.voice_activity import speech_spans
 
     if engine.name == "sidecar":
-        from earwitness.speech.sidecar import read_transcript_file
+        from earwitness.speech.sidecar import read_transcript_file, within_slice
 
         if sidecar is None:
             raise EngineUnavailable("The engine is sidecar, but there is no transcript.", "Give one with --transcript.")
         file = read_transcript_file(sidecar)
+        segments, warnings = file.segments, list(file.repairs)
+        if slice_ms is not None:
+            segments = within_slice(segments, slice_ms)
+            if any(segment.start_ms is None for segment in segments):
+                warnings.append(
+                    "The transcript has no times, so all of it was looked for in the part that was asked for."
+                )
         spans = speech_spans(speech, progress)
         return Transcribed(
             engine=engine,
             language=settings.language or file.language or guess_language(file.segments),
-            segments=file.segments,
+            segments=segments,
             speech_spans=spans,
-            doubts=find_doubts(file.segments, spans, recognised=False),
-            warnings=file.repairs,
+            doubts=find_doubts(segments, spans, recognised=False),
+            warnings=warnings,
         )
     spans = speech_spans(speech, part_of(progress, 0, 0.1))
-    warnings: list[str] = []
+    warnings = []
     if engine.name == "whisperx":
         from earwitness.speech import whisper_recogniser
 

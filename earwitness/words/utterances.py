@@ -43,17 +43,18 @@ def into_utterances(segments: Sequence[Spoken], *, pause_s: float, max_utterance
             current.append(word)
             new_segment = False
     pieces = [(speaker, piece) for speaker, run in runs for piece in _cut(run, limit_ms)]
-    pieces.sort(key=lambda piece: (piece[1][0].start_ms, piece[1][-1].end_ms))
     words = [
-        Word(word.text, word.start_ms, word.end_ms, word.score, speaker, f"u{number:04d}", word.estimated)
-        for number, (speaker, piece) in enumerate(pieces, 1)
+        Word(word.text, word.start_ms, word.end_ms, word.score, speaker, str(piece_number), word.estimated)
+        for piece_number, (speaker, piece) in enumerate(pieces)
         for word in piece
     ]
-    return sorted(_one_at_a_time(sorted(words, key=_by_start)), key=_by_start)
+    ordered = sorted(_one_at_a_time(sorted(words, key=_by_start)), key=_by_start)
+    ids = {key: f"u{number:04d}" for number, key in enumerate(dict.fromkeys(w.utterance for w in ordered), 1)}
+    return [replace(word, utterance=ids[word.utterance]) for word in ordered]
 
 
-def _by_start(word: Word) -> tuple[int, str]:
-    return word.start_ms, word.utterance
+def _by_start(word: Word) -> tuple[int, int]:
+    return word.start_ms, int(word.utterance)
 
 
 def _one_at_a_time(words: list[Word]) -> list[Word]:

@@ -114,7 +114,6 @@ def test_long_recordings_are_heard_in_windows(
 ) -> None:
     settings = TranscribeSettings(engine="whisperx", model=str(tiny_whisper), language="en", compute_type="float32")
     lengths: list[int] = []
-    from earwitness.audio.pcm import read_speech as real
     from earwitness.speech import whisper_recogniser
 
     def counted(path: Path, start: int, end: int) -> object:
