@@ -40,7 +40,7 @@ class Rules:
     """Likeness a split must gain for splitting off twice as much, where more speakers were asked for than heard."""
     min_share: float = 0.005
     """Of all speech: who talks less is not counted as a speaker ..."""
-    min_talk_s: tuple[float, float] = (0.2, 4.0)
+    min_talk_s: tuple[float, float] = (0.2, 10.0)
     """... within these bounds in seconds."""
 
 
@@ -297,7 +297,7 @@ def _roots(tree: Tree, merges: int) -> Integers:
     return parent
 
 
-def count_support(tree: Tree, voices: Voices, rules: Rules, spread: float = 0.06) -> dict[int, float]:
+def count_support(tree: Tree, voices: Voices, rules: Rules, spread: float = 0.03) -> dict[int, float]:
     """How many people there would be had the threshold been a little different.
 
     Args:
@@ -307,7 +307,7 @@ def count_support(tree: Tree, voices: Voices, rules: Rules, spread: float = 0.06
         spread: standard deviation of the threshold.
 
     Returns:
-        number of people → share of the (normal) weight of thresholds that lead to it.
+        number of people → share of the (normal) weight of thresholds that lead to it, where that is 2 % or more.
     """
     support: dict[int, float] = {}
     enough = enough_talk(voices, rules)
@@ -316,7 +316,7 @@ def count_support(tree: Tree, voices: Voices, rules: Rules, spread: float = 0.06
         count = max(1, int(labels.max()) + 1)
         support[count] = support.get(count, 0.0) + float(np.exp(-(offset**2) / 2))
     total = sum(support.values())
-    return {count: value / total for count, value in sorted(support.items())}
+    return {count: value / total for count, value in sorted(support.items()) if value >= 0.02 * total}
 
 
 def enough_talk(voices: Voices, rules: Rules) -> float:

@@ -80,12 +80,11 @@ def window_count(samples: int) -> int:
 
 def with_hysteresis(activity: npt.NDArray[Any], onset: float, offset: float) -> Flags:
     """Switch on above `onset` and off below `offset`, along the second to last axis (time)."""
-    above, below = activity > onset, activity <= offset
-    flags = np.empty(activity.shape, dtype=bool)
-    state = np.zeros(activity.shape[:-2] + activity.shape[-1:], dtype=bool)
-    for frame in range(activity.shape[-2]):
-        state = np.where(state, ~below[..., frame, :], above[..., frame, :])
-        flags[..., frame, :] = state
+    above = activity > onset
+    decided = above | (activity <= offset)
+    time = np.arange(activity.shape[-2])[:, None]
+    last = np.maximum.accumulate(np.where(decided, time, 0), axis=-2)  # in between, the last decision holds
+    flags: Flags = np.take_along_axis(above, last, axis=-2)
     return flags
 
 
