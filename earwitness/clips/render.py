@@ -235,7 +235,7 @@ def fonts_in(folder: Path) -> Path:
 
 def undrawable(fonts: Path, text: str) -> str:
     """The characters of `text` that the fonts lack; they show only where the system has a font with them."""
-    from fontTools.ttLib import TTFont  # type: ignore[import-untyped]  # it publishes no types
+    from fontTools.ttLib import TTFont
 
     with TTFont(fonts / _FONT_FILES[0]) as font:
         known = font.getBestCmap()

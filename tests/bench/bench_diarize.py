@@ -1,4 +1,4 @@
-# ruff: noqa: T201 (a bench prints)
+
 """Diarization error rate and time of the bundled engine beside pyannote's own pipeline on the same models.
 
 Run from the repository root:
