@@ -69,7 +69,6 @@ class Sphinx:
             samprate=16_000,
             loglevel="FATAL",
         )
-        self._cmn = self._decoder.get_cmn(False)
 
     def knows(self, word: str) -> bool:
         """Whether the dictionary has this lower-case word."""
@@ -144,8 +143,8 @@ class Sphinx:
         return self._decode(samples, posterior=True)
 
     def _decode(self, samples: Samples, *, posterior: bool = False) -> list[Heard]:
-        # each window starts from the same cepstral mean, so that its result does not depend on the ones before
-        self._decoder.set_cmn(self._cmn)
+        # without a fresh front end the result depends on the windows before (measured, also with cmn=batch)
+        self._decoder.reinit_feat()
         self._decoder.start_utt()
         self._decoder.process_raw(levelled(samples), full_utt=True)
         try:
