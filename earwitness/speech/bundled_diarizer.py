@@ -1,6 +1,6 @@
 """Diarization that needs no token, no key and no network: the models come in wheels.
 
-Five-second windows, a second apart → local voices (`segmentation`) → an embedding of each (`voice_encoder`) → persons
+Five-second windows, 1.25 s apart → local voices (`segmentation`) → an embedding of each (`voice_encoder`) → persons
 (`clustering`) → turns (`reconstruction`). What is kept of the sound is 2 kB a second, whatever the length.
 """
 
@@ -150,7 +150,7 @@ def decide(observed: Observed, duration_ms: int, *, least: int, most: int, tunin
     """
     tuning = tuning or Tuning()
     given = least == most
-    voices = _clear_voices(observed, tuning)
+    voices = _clear_voices(observed, tuning, least)
     if not len(voices.window):
         estimate = CountEstimate(count=0, given=False)
         return Found([], [], estimate, {}, ["no speech was found, so there are no speakers"])
@@ -160,7 +160,7 @@ def decide(observed: Observed, duration_ms: int, *, least: int, most: int, tunin
     named = clustering.name_everyone(observed.flags, observed.vectors, voices, labels, shared)
     scores = reconstruction.person_scores(observed.activity, named, persons)
     speaking = reconstruction.speaking(scores, tuning.onset, tuning.offset, tuning.min_gap_ms, tuning.min_turn_ms)
-    _give_everyone_a_turn(speaking, observed, voices, labels)
+    _give_turns(speaking, observed, voices, labels, least)
     if not speaking.any():
         estimate = CountEstimate(count=0, given=False)
         return Found([], [], estimate, {}, ["no speech was found, so there are no speakers"])
@@ -184,10 +184,10 @@ def decide(observed: Observed, duration_ms: int, *, least: int, most: int, tunin
     )
 
 
-def _clear_voices(observed: Observed, tuning: Tuning) -> Voices:
+def _clear_voices(observed: Observed, tuning: Tuning, least: int) -> Voices:
     has_vector: segmentation.Flags = np.logical_or.reduce(observed.vectors != 0, axis=2)
     clear = has_vector & (observed.clean_ms >= tuning.clear_ms)
-    if not clear.any():  # only short or overlapped speech: better than nothing
+    if clear.sum() < least:  # too little but short or overlapped speech: better than nothing
         clear = has_vector
     window, local = np.nonzero(clear)
     heard_s = (np.maximum(observed.clean_ms[window, local], 100) / 1000).astype(np.float32)
@@ -195,11 +195,15 @@ def _clear_voices(observed: Observed, tuning: Tuning) -> Voices:
     return Voices(window, local, observed.vectors[window, local], heard_s, seconds)
 
 
-def _give_everyone_a_turn(
-    speaking: segmentation.Flags, observed: Observed, voices: Voices, labels: reconstruction.Integers
+def _give_turns(
+    speaking: segmentation.Flags, observed: Observed, voices: Voices, labels: reconstruction.Integers, least: int
 ) -> None:
-    # A counted person can lose every frame to averaging; their clearest moment stays theirs.
-    for person in np.flatnonzero(~speaking.any(axis=0)):
+    # Whom most windows take for somebody else has no frame left after averaging, and is dropped. Where the user knows
+    # of more people, those who were heard longest keep their clearest moment.
+    absent = np.flatnonzero(~speaking.any(axis=0))
+    heard_s = np.array([voices.seconds[labels == person].sum() for person in absent])
+    missing = max(0, least - (speaking.shape[1] - len(absent)))
+    for person in absent[np.argsort(-heard_s, kind="stable")][:missing]:
         own = np.flatnonzero(labels == person)
         best = own[voices.seconds[own].argmax()]
         start = int(voices.window[best]) * HOP_FRAMES

@@ -1,8 +1,8 @@
 """Which local voices of the windows are the same person, and how many people there are.
 
-Agglomerative clustering with average linkage over voice embeddings. Two things guard it: windows overlap by four
-seconds, so local voices of neighbouring windows that speak at different moments of the shared sound are not one person
-(cannot-link evidence); and a person must talk for a while before they count.
+Agglomerative clustering with average linkage over voice embeddings. Two things guard it: windows overlap by almost
+four seconds, so local voices of neighbouring windows that speak at different moments of the shared sound are not one
+person (cannot-link evidence); and a person must talk for a while before they count.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Who speaks within five seconds, and that for every second of a recording.
+"""Who speaks within five seconds, and that all along a recording.
 
 The model is pyannote's segmentation network that the whisperX wheel carries: up to three voices a window, several at
 once allowed. Which of the three outputs is whom changes from window to window; `clustering` sorts that out.
@@ -29,8 +29,8 @@ FRAMES = 293
 """Frames of a window."""
 FRAME_SAMPLES = 270
 FIRST_FRAME_CENTRE = 495
-HOP_FRAMES = 60
-"""From one window to the next: a whole number of frames, about a second, so that all windows share one time grid."""
+HOP_FRAMES = 74
+"""From one window to the next: a whole number of frames, 1.25 s, so that all windows share one time grid."""
 LOCAL_VOICES = 3
 
 

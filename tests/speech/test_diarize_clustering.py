@@ -5,7 +5,14 @@ import pytest
 
 from earwitness.speech.clustering import Rules, Shared, Voices, build_tree, choose_groups, shared_evidence
 from earwitness.speech.reconstruction import frame_ms, one_at_a_time, runs, speaking
-from earwitness.speech.segmentation import FRAMES, HOP_FRAMES, LOCAL_VOICES, window_count, with_hysteresis
+from earwitness.speech.segmentation import (
+    FRAME_SAMPLES,
+    FRAMES,
+    HOP_FRAMES,
+    LOCAL_VOICES,
+    window_count,
+    with_hysteresis,
+)
 from earwitness.speech.voice_encoder import unit
 
 NO_EVIDENCE = Shared({}, {})
@@ -105,5 +112,7 @@ def test_of_two_at_once_the_more_likely_is_kept() -> None:
 
 
 def test_windows_reach_the_end_of_the_recording() -> None:
-    assert [window_count(samples) for samples in (0, 1, 80_000, 80_001, 96_200, 96_201)] == [0, 1, 1, 2, 2, 3]
+    hop = HOP_FRAMES * FRAME_SAMPLES
+    ends = (0, 1, 80_000, 80_001, 80_000 + hop, 80_001 + hop)
+    assert [window_count(samples) for samples in ends] == [0, 1, 1, 2, 2, 3]
     assert frame_ms(1) - frame_ms(0) in {16, 17}
