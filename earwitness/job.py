@@ -30,6 +30,17 @@ class Job(Record):
     engines: dict[str, EngineUse]
 
 
+def check_options(options: RunOptions) -> None:
+    """Find out what is wrong with the files that the options name, before anything is started.
+
+    Raises:
+        UsageError: the cast or the transcript can't be used.
+    """
+    if options.cast:
+        load_cast(options.cast)
+    _given_transcript(options)
+
+
 def plan_job(path: Path, options: RunOptions) -> Job:
     """Look at a file and settle what will be done with it.
 
@@ -39,9 +50,9 @@ def plan_job(path: Path, options: RunOptions) -> Job:
         EngineUnavailable: an engine that was asked for by name can't run here.
     """
     resolved = resolve(options)
-    digest = _digest(path)
     cast = load_cast(options.cast) if options.cast else None
-    sidecar = _sidecar(path, resolved)
+    sidecar = _given_transcript(resolved) or _sidecar_of(path, resolved)
+    digest = _digest(path)
     slice_ms = parse_slice(options.slice) if options.slice else None
     ffmpeg = EngineUse(name="ffmpeg", version=ffmpeg_info().version)
     return Job(
@@ -75,17 +86,22 @@ def _digest(path: Path) -> str:
         raise BadRecording(f"{path} can't be read ({error.strerror}).", "Check its permissions.") from error
 
 
-def _sidecar(path: Path, options: RunOptions) -> Path | None:
+def _given_transcript(options: RunOptions) -> Path | None:
+    path = options.transcript
+    if path is None:
+        return None
+    if not path.is_file():
+        raise UsageError(f"There is no transcript at {path}.", "Give the path of an existing file.")
+    if options.transcribe.engine in {"whisperx", "bundled"}:
+        raise UsageError(
+            f"A transcript was given, but transcribe.engine is {options.transcribe.engine!r}, which would ignore it.",
+            "Leave out one of the two.",
+        )
+    return path
+
+
+def _sidecar_of(path: Path, options: RunOptions) -> Path | None:
     wanted = options.transcribe.engine
-    if options.transcript is not None:
-        if not options.transcript.is_file():
-            raise UsageError(f"There is no transcript at {options.transcript}.", "Give the path of an existing file.")
-        if wanted in {"whisperx", "bundled"}:
-            raise UsageError(
-                f"A transcript was given, but transcribe.engine is {wanted!r}, which would ignore it.",
-                "Leave out one of the two.",
-            )
-        return options.transcript
     found = find_sidecar(path) if options.transcribe.find_sidecar and wanted in {"auto", "sidecar"} else None
     if wanted == "sidecar" and found is None:
         raise UsageError(

@@ -1,5 +1,6 @@
 """Importing Great Expectations: late, once, without telemetry and without noise."""
 
+import logging
 import os
 import warnings
 from types import ModuleType
@@ -14,4 +15,6 @@ def great_expectations() -> ModuleType:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import great_expectations as gx
+    # it tells everybody about a folder for docs that nobody asked for
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
     return gx

@@ -5,6 +5,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, overload
 
+from earwitness.job import check_options
 from earwitness.options import RunOptions, read_options
 from earwitness.result import RunResult
 
@@ -28,9 +29,10 @@ def run_flow(path: PathArgument | Sequence[PathArgument], **options: Any) -> Run
         `outcome="failed"` and an `error`, never an exception.
 
     Raises:
-        UsageError: an option is unknown or not acceptable.
+        UsageError: an option is unknown or not acceptable, or names a file that can't be used.
     """
     chosen = read_options(options)
+    check_options(chosen)
     if isinstance(path, str | PathLike):
         return _one(Path(path), chosen) if not Path(path).is_dir() else _many([Path(path)], chosen)
     return _many([Path(item) for item in path], chosen)

@@ -1,6 +1,7 @@
 """`earwitness run`: the whole pipeline."""
 
 import json
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -51,9 +52,11 @@ def run(
             "--transcript belongs to one recording, but several were given.",
             "Name each transcript after its recording and put it beside it.",
         )
-    level = "INFO" if verbose else "CRITICAL"
-    os.environ.setdefault("PREFECT_LOGGING_LEVEL", level)
-    os.environ.setdefault("PREFECT_LOGGING_ROOT_LEVEL", level)
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO" if verbose else "CRITICAL")
+    if not verbose:
+        # what they would say stands in the result
+        for name in ("earwitness", "tasks", "great_expectations"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
     os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
     with ProgressDisplay() as display:
         display.say("starting Prefect")

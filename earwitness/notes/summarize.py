@@ -25,6 +25,8 @@ from earwitness.words.transcript import Utterance
 _SHARE = 0.04
 """Length of the notes where none is asked for, of the words read."""
 _SHORTEST, _LONGEST = 40, 1500
+_SHORT_SHARE, _SHORT_ENOUGH = 0.25, 150
+"""A recording of minutes may spend more of its words, up to so many."""
 _SIDE_SHARE = 0.15
 """Of the notes, for a heading such as "To be done"."""
 _ONE_SENTENCE = 15
@@ -67,7 +69,7 @@ def summarize(
     lengths = [count_words(utterance.text) for utterance in utterances]
     scenes = find_scenes(text.terms, lengths, settings.chapters)
     progress(0.4, "finding scenes")
-    budget = settings.words or round(min(_LONGEST, max(_SHORTEST, _SHARE * sum(lengths))))
+    budget = settings.words or _usual_length(sum(lengths))
     headings = settings.headings or tuple(read_profile(profile)["summarize"]["headings"])
     chosen = _fill(text, scenes, headings, budget)
     progress(0.8, "choosing sentences")
@@ -92,6 +94,10 @@ def summarize(
     )
     progress(1.0)
     return Summarized(engine=engine, notes=notes, warnings=_warnings(notes, settings, lengths))
+
+
+def _usual_length(words: int) -> int:
+    return round(min(_LONGEST, max(_SHORTEST, _SHARE * words, min(_SHORT_ENOUGH, _SHORT_SHARE * words))))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,3 @@
-
 """Diarization error rate and time of the bundled engine beside pyannote's own pipeline on the same models.
 
 Run from the repository root:

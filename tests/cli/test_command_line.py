@@ -25,13 +25,14 @@ def earwitness(*arguments: str | Path, **environment: str) -> subprocess.Complet
     [
         (["run", "x.wav", "--profile", "opera"], "'tabletop', 'podcast', 'archive', 'workplace'"),
         (["run", "x.wav", "--set", "diarize.engine=magic"], "'auto', 'pyannote' or 'bundled'"),
-        (["run", "x.wav", "--set", "clip.colour=red"], "known there: count, engine, max_s, min_s, video"),
+        (["run", "x.wav", "--set", "clip.colour=red"], "known there: count, max_s, min_s, video"),
         (["run", "x.wav", "--set", "nonsense"], "STAGE.KEY=VALUE"),
         (["run", "x.wav", "--slice", "later"], "START-END"),
         (["run", "x.wav", "--speakers", "2", "--max-speakers", "3"], "not both"),
         (["run"], "Missing argument"),
         (["dance"], "No such command"),
-        (["run", "x.wav", "--cast", "/nowhere/cast.yaml"], "cast"),
+        (["run", "x.wav", "--cast", "/nowhere/cast.yaml"], "/nowhere/cast.yaml"),
+        (["run", "x.wav", "--transcript", "/nowhere/x.srt"], "no transcript at /nowhere/x.srt"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
