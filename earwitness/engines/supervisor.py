@@ -36,6 +36,7 @@ _log = logging.getLogger(__name__)
 
 _TICK_S = 0.2
 _GOODBYE_S = 2.0
+_DIED_IDLE_S = 1.0
 
 _READ_AT_IMPORT = ("HF_", "TRANSFORMERS_", "TORCH_", "PYTORCH_", "CUDA_", "NLTK_", "XDG_")
 """Libraries read these once, when they are imported: a child that was born with others is of no use."""
@@ -138,10 +139,19 @@ class _Engine:
         return pickle.loads(answer.value)
 
     def _call(self, work: bytes, timeout_s: float, progress: Progress, busy: int) -> worker.Answered:
+        before = self._child
         child = self._warm()
+        sent = time.monotonic()
         try:
             with Guard(self.family, child.process.pid, timeout_s, child.stop):
                 answer = child.call(work, _threads(busy), progress)
+        except EngineCrashed:
+            self._child = None
+            child.kill()
+            if child is before and not child.stopped and time.monotonic() - sent < _DIED_IDLE_S:
+                # the kernel may take a moment to tell of a child that died between two calls
+                return self._call(work, timeout_s, progress, busy)
+            raise
         except BaseException:  # a child that did not answer is in an unknown state
             self._child = None
             child.kill()
@@ -196,6 +206,11 @@ class _Child:
         self.process.start()
         its_pipe.close()
         its_lifeline.close()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether we ended it, for a reason."""
+        return self._verdict is not None
 
     def usable(self) -> bool:
         return self._verdict is None and self.process.is_alive() and self._born_with == _read_at_import()
