@@ -26,7 +26,7 @@ _LITTLE_ROOM_BYTES = 10 << 30
 # Prefect 3.8 allows versions that break it; each with what then happens.
 _PICKY = (
     ("prefect", (3, 8), (3, 9), "flows are written against 3.8; 3.9 needs a newer certifi than registries serve"),
-    ("fastapi", (0, 139), (0, 155), "from 0.156 on Prefect's server dies at import"),
+    ("fastapi", (0, 139), (0, 150), "0.154 breaks `prefect deploy`; from 0.156 on Prefect's server dies at import"),
     ("sqlalchemy", (2, 0, 40), (2, 1), "with 2.1 Prefect's schedules silently never create runs"),
 )
 _BUNDLED = (

@@ -70,3 +70,36 @@ def test_a_cron_deployment_gets_scheduled_runs(api: str, tmp_path: Path) -> None
     deadline = time.monotonic() + 90
     while len(httpx.post(f"{api}/flow_runs/filter", json=query, timeout=10).json()) < 3:
         assert time.monotonic() < deadline, "the scheduler made no runs; are the pins of pyproject.toml installed?"
+
+
+def test_prefect_yaml_deploys_and_its_form_has_the_options(api: str, tmp_path: Path) -> None:
+    root = Path(__file__).resolve().parents[2]
+    environment = {
+        **os.environ,
+        "PREFECT_API_URL": api,
+        "PREFECT_HOME": str(tmp_path / "client"),
+        "EARWITNESS_PROJECT": str(root),
+    }
+
+    def prefect(*arguments: str) -> None:
+        done = subprocess.run(
+            [sys.executable, "-m", "prefect", *arguments],
+            env=environment,
+            cwd=root,
+            capture_output=True,
+            text=True,
+            timeout=180,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    prefect("work-pool", "create", "local", "--type", "process")
+    prefect("--no-prompt", "deploy", "--all")
+    found = {made["name"]: made for made in httpx.post(f"{api}/deployments/filter", json={}, timeout=10).json()}
+    assert set(found) == {"recording", "batch"}
+    assert found["recording"]["entrypoint"] == "flows/recording.py:process_recording"
+    schema = found["recording"]["parameter_openapi_schema"]
+    assert set(schema["properties"]) == {"path", "options"}
+    options = schema["definitions"]["RunOptions"]["properties"]
+    assert "clip" in options
+    assert all(field.get("description") for field in options.values())
