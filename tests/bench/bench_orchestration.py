@@ -58,7 +58,7 @@ findings = Findings(
     validated=validated, preprocessed=speech, listening=listening, diarized=diarized, transcribed=transcribed,
     aligned=aligned, speakers=speakers, summarized=summarized, clipped=clipped,
 )
-place_bundle(compose_bundle(findings, want.publish), out)
+place_bundle(compose_bundle(findings), out)
 """
 
 FLOW = """
