@@ -52,7 +52,7 @@ def process_recording(path: Path, options: RunOptions | None = None) -> State[Ru
         refuse_if_unusable(validated)
         run.duration_ms = validated.facts.duration_ms
         if want.dry_run:
-            run.estimate = estimate(validated, engines)
+            run.estimate = estimate(validated, engines, want.clip)
             return run.state()
 
         speech = run.do(preprocess, validated=validated, settings=want.preprocess, engine=engines["preprocess"])
