@@ -8,6 +8,7 @@ from earwitness.archive.bundle import compose_bundle
 from earwitness.archive.findings import Composed, Findings
 from earwitness.archive.place import place_bundle
 from tasks.progress import stage_progress
+from tasks.run import Run
 from tasks.stage import stage
 
 
@@ -15,6 +16,12 @@ from tasks.stage import stage
 def publish(findings: Findings, *, cast_given: bool) -> Composed:
     """Every file of the bundle, in the store."""
     return compose_bundle(findings, cast_given, stage_progress("publish"))
+
+
+def without_report(findings: Findings, run: Run) -> Findings:
+    """What to publish where the bundle failed for good: all of it but the report, which draws on everything."""
+    settings = {**findings.settings, "publish": {**findings.settings["publish"], "report": False}}
+    return findings.model_copy(update={"settings": settings, "missing": run.missing})
 
 
 @task(name="place", task_run_name="place", persist_result=False)

@@ -1,0 +1,17 @@
+"""Stage *correct*: what a person put right in the words. It runs only where there is something to put right."""
+
+from earwitness.audio.facts import Preprocessed
+from earwitness.corrections.corrections import Corrections
+from earwitness.corrections.words import correct_words
+from earwitness.words.transcript import Aligned, read_words
+from tasks.contracts import hold_to_contract
+from tasks.stage import stage
+
+
+@stage("correct", version="1")
+def correct(speech: Preprocessed, aligned: Aligned, corrections: Corrections) -> Aligned:
+    """The words as they should have been; names are applied later."""
+    from expectations.words import frame
+
+    result = correct_words(aligned, corrections)
+    return hold_to_contract(result, "words", frame(read_words(result.words.path)), duration_s=speech.duration_ms / 1000)
