@@ -1,5 +1,6 @@
 """A transcript of a bundle that somebody edited, matched back to its words: what was put right in it."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,11 +10,13 @@ from pathlib import Path
 from earwitness.corrections.corrections import Corrections, Edit, SpeakerEdit, WordEdit
 from earwitness.errors import UsageError
 from earwitness.speech.segments import Segment
-from earwitness.speech.sidecar import read_transcript_file
+from earwitness.speech.sidecar import read_text, read_transcript_file
 from earwitness.words.anchors import match_tokens
 from earwitness.words.transcript import Utterance, Word
 
 _MOST_PAIRS = 4_000_000
+_LONGEST_NAME = 60
+_CLOCK = re.compile(r"^\s*\[\d+(?::\d{2}){1,2}\]\s*")
 FORMATS = (".srt", ".vtt", ".txt", ".json")
 
 
@@ -57,7 +60,7 @@ def corrections_in(
             f"{path.name} is not a transcript that can be matched back.",
             f"Edit one of the bundle's own: transcript{', transcript'.join(FORMATS)}.",
         )
-    segments = _in_spoken_order(_cleaned(read_transcript_file(path).segments, utterances, names), utterances)
+    segments = _in_spoken_order(_read(path, utterances, names), utterances)
     spoken = [_Spoken(word, u, place) for u, said in enumerate(utterances) for place, word in enumerate(said.words)]
     written = [_Written(text, s) for s, segment in enumerate(segments) for text in segment.text.split()]
     matched = _matched([s.word.text for s in spoken], [w.text for w in written])
@@ -75,26 +78,41 @@ def corrections_in(
 # ---------------------------------------------------------------- reading it
 
 
-def _cleaned(segments: Sequence[Segment], utterances: Sequence[Utterance], names: Mapping[str, str]) -> list[Segment]:
-    """Names apart from words where the parser, which knows neither, took one for the other."""
+def _read(path: Path, utterances: Sequence[Utterance], names: Mapping[str, str]) -> list[Segment]:
+    """The segments, with names apart from words: the general parser knows neither and takes one for the other."""
     known = sorted(set(names.values()), key=len, reverse=True)
     said = "\n".join(utterance.text for utterance in utterances)
+    if path.suffix.lower() == ".txt":
+        lines = [_CLOCK.sub("", line) for line in read_text(path).split("\n") if line.strip()]
+        read = [Segment(text=_parted(line, known, said)[1], speaker=_parted(line, known, said)[0]) for line in lines]
+        return [segment for segment in read if segment.text]
     texts = {tuple(utterance.text.split()) for utterance in utterances}
-    cleaned = []
-    for segment in segments:
+    segments = []
+    for segment in read_transcript_file(path).segments:
         speaker, text = segment.speaker, segment.text
-        if speaker is None:
-            for name in known:
-                if text.startswith(f"{name}: "):
-                    speaker, text = name, text[len(name) + 2 :]
-                    break
-        elif speaker not in known and f"{speaker}:" in said:
+        if speaker is not None and speaker not in known and f"{speaker}:" in said:
             speaker, text = None, f"{speaker}: {text}"
+        elif speaker is None and (name := _name_before(text, known)):
+            speaker, text = name, text[len(name) + 1 :].lstrip()
         timed = [word.text for word in segment.words]
         if timed and timed != text.split() and tuple(text.split()) in texts:
             text = " ".join(timed)  # JSON has every text twice, and here it was the words that were edited
-        cleaned.append(segment.model_copy(update={"speaker": speaker, "text": text.replace("\u2060", "")}))
-    return cleaned
+        segments.append(segment.model_copy(update={"speaker": speaker, "text": text.replace("\u2060", "")}))
+    return segments
+
+
+def _parted(line: str, known: Sequence[str], said: str) -> tuple[str | None, str]:
+    """(name, words) of a paragraph of `transcript.txt`, in which every name stands before a colon."""
+    if name := _name_before(line, known):
+        return name, line[len(name) + 1 :].strip()
+    name, colon, text = line.partition(": ")
+    if colon and known and len(name) <= _LONGEST_NAME and f"{name}:" not in said:
+        return name.strip(), text.strip()
+    return None, line.strip()
+
+
+def _name_before(text: str, known: Sequence[str]) -> str | None:
+    return next((name for name in known if text.startswith(f"{name}: ")), None)
 
 
 def _in_spoken_order(segments: Sequence[Segment], utterances: Sequence[Utterance]) -> list[Segment]:
