@@ -41,6 +41,9 @@ class Job(Record):
     sidecar_sha256: str | None
     engines: dict[str, EngineUse]
     found: bool = Field(default=True, description="False: the recording is gone, there are only its checkpoints")
+    settled: tuple[str, ...] = Field(
+        default=(), description="stages whose part a bundle has, which it must not lose by being made anew"
+    )
 
 
 def check_options(options: RunOptions) -> None:
@@ -110,8 +113,12 @@ def plan_again(folder: Path, options: RunOptions) -> Job:
     Raises:
         UsageError: it is no bundle that can be read, or `options` ask for something that needs a run of its own.
     """
-    bundle = read_bundle(folder)
-    recorded = bundle.recording
+    recorded = read_bundle(folder).recording
+    if folder.absolute().name != recorded.recording_id:
+        raise UsageError(
+            f"The bundle {folder} was renamed: it is called {recorded.recording_id}.",
+            "Give the folder that name again.",
+        )
     for name in ("profile", "slice", "transcript", "speakers", "min_speakers", "max_speakers"):
         if name in options.model_fields_set and getattr(options, name) is not None:
             raise UsageError(
@@ -151,6 +158,7 @@ def plan_again(folder: Path, options: RunOptions) -> Job:
             **known,
         },
         found=source is not None,
+        settled=tuple(stage for stage in HEARING if stage not in missing),
     )
 
 

@@ -16,7 +16,7 @@ from earwitness.words.align import choose_aligner
 from tasks.align import align, share_out
 from tasks.cast import name_voices
 from tasks.clip import clip
-from tasks.correct import correct
+from tasks.correct import put_right
 from tasks.diarize import diarize
 from tasks.findings import gather
 from tasks.listen import listen
@@ -93,8 +93,8 @@ def process_recording(path: Path, options: RunOptions | None = None) -> State[Ru
                     time_limit_s=limit_s,
                 )
             ) or share_out(speech, transcribed, diarized, run)
-        if aligned is not None and job.corrections.touch_words:
-            aligned = run.do(correct, speech=speech, aligned=aligned, corrections=job.corrections.of_words())
+        if aligned is not None:
+            aligned = put_right(speech, aligned, run)
         diarized = merge_voices(diarized, job.corrections)
         speakers = name_voices(diarized, aligned, job.cast, job.corrections.names)
         run.names = [speaker.name for speaker in speakers] if diarized else None
@@ -134,7 +134,7 @@ def process_recording(path: Path, options: RunOptions | None = None) -> State[Ru
         cast_given = job.cast is not None
         composed = run.hope(run.start(publish, findings=findings, cast_given=cast_given))
         if composed is None:
-            composed = run.do(publish, findings=without_report(findings, run), cast_given=cast_given)
+            composed = run.do(publish, findings=without_report(findings, run.missing), cast_given=cast_given)
         bundle, written = place(composed, want.out)
         run.placed(bundle, written=written)
 

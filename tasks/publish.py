@@ -5,10 +5,9 @@ from pathlib import Path
 from prefect import task
 
 from earwitness.archive.bundle import compose_bundle
-from earwitness.archive.findings import Composed, Findings
+from earwitness.archive.findings import Composed, Findings, Missing
 from earwitness.archive.place import place_bundle
 from tasks.progress import stage_progress
-from tasks.run import Run
 from tasks.stage import stage
 
 
@@ -18,10 +17,9 @@ def publish(findings: Findings, *, cast_given: bool) -> Composed:
     return compose_bundle(findings, cast_given, stage_progress("publish"))
 
 
-def without_report(findings: Findings, run: Run) -> Findings:
+def without_report(findings: Findings, missing: list[Missing]) -> Findings:
     """What to publish where the bundle failed for good: all of it but the report, which draws on everything."""
-    settings = {**findings.settings, "publish": {**findings.settings["publish"], "report": False}}
-    return findings.model_copy(update={"settings": settings, "missing": run.missing})
+    return findings.model_copy(update={"missing": missing})
 
 
 @task(name="place", task_run_name="place", persist_result=False)

@@ -16,7 +16,7 @@ from prefect.utilities.annotations import opaque
 
 from earwitness.archive.findings import Missing
 from earwitness.engines.engine import EngineUse
-from earwitness.errors import BadRecording, ContractBroken, EarwitnessError, ExitCode, UsageError
+from earwitness.errors import ContractBroken, EarwitnessError, ExitCode, UsageError
 from earwitness.job import Job
 from earwitness.options import RunOptions
 from earwitness.result import ErrorInfo, Estimate, Outcome, RunResult, StageRun
@@ -25,6 +25,9 @@ from tasks.progress import StageEvent, current_recording, tell
 from tasks.stage import failure_of, on_this_machine
 
 log = logging.getLogger(__name__)
+
+READING = ("validate", "listen")
+"""Stages that read the recording itself; all others work on what these two and the store hold."""
 
 P = ParamSpec("P")
 R = TypeVar("R", bound=StageResult)
@@ -115,7 +118,7 @@ class Run:
 
     def _explained(self, stage: str, error: BaseException) -> BaseException:
         """Why a stage that has nothing to read was run at all."""
-        if self.job is None or self.job.found or not isinstance(error, BadRecording):
+        if self.job is None or self.job.found or stage not in READING or not isinstance(error, EarwitnessError):
             return error
         return UsageError(
             f"The checkpoint of {stage} is gone, and the recording {self.job.source_name} is not where it was.",
@@ -131,12 +134,15 @@ class Run:
 
         Raises:
             ContractBroken: the stage gave wrong data, which says more about us than about the recording.
+            EarwitnessError: a bundle is made anew that has what the stage makes: it must not lose that.
         """
         try:
             return self.take(pending)
         except ContractBroken:
             raise
         except EarwitnessError as error:
+            if self.job and pending.stage in self.job.settled:
+                raise
             log.warning("%s: %s failed: %s", self.path.name, pending.stage, error)
             part = Missing(stage=pending.stage, code=error.code, message=error.message, remedy=error.remedy)
             self.missing.append(part)

@@ -89,7 +89,9 @@ def _writers(findings: Findings, utterances: list[Utterance], cast_given: bool) 
         writers |= _notes(findings, utterances)
     if findings.clipped is not None:
         writers["clips.json"] = _json(findings.clipped.listing)
-    if (findings.settings.get("publish") or {}).get("report", True):
+    # a run that failed to publish tries again without the report, which draws on everything
+    failed = any(part.stage == "publish" for part in findings.missing)
+    if (findings.settings.get("publish") or {}).get("report", True) and not failed:
         from earwitness.report.page import build_report
 
         writers["report.html"] = lambda path: path.write_bytes(build_report(findings, recording, utterances))

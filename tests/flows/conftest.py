@@ -2,7 +2,6 @@
 
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +34,7 @@ def stages(result: RunResult, state: str = "computed") -> set[str]:
 @pytest.fixture(scope="session")
 def finished_call(
     tmp_path_factory: pytest.TempPathFactory, phone_call: Path, prefect_server: None
-) -> Iterator[tuple[Path, Path, RunResult]]:
+) -> tuple[Path, Path, RunResult]:
     """(recording, home, result) of a run in which nothing went wrong; its transcript names nobody."""
     from flows import run_flow
 
@@ -56,7 +55,7 @@ def finished_call(
         patch.setenv("EARWITNESS_SUPERVISE", "0")
         result = run_flow(folder / "call.wav", out=folder / "out", **QUICK)
     assert result.outcome is Outcome.DONE, result
-    yield folder / "call.wav", home, result
+    return folder / "call.wav", home, result
 
 
 @pytest.fixture

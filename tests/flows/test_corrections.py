@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from earwitness.cli.fix import fix
 from earwitness.corrections.corrections import load_corrections
-from earwitness.errors import UsageError
+from earwitness.errors import EarwitnessError, UsageError
 from earwitness.home import checkpoints_path
 from earwitness.result import Outcome, RunResult
 from flows import run_flow
@@ -137,21 +137,24 @@ def test_checkpoints_are_enough_where_the_recording_is_gone(
     assert stages(result) == AFTER_NAMES
 
 
+@pytest.mark.parametrize("stage", ["validate", "listen"])
 def test_a_recording_that_moved_is_asked_for_and_can_be_named(
-    bundle: Path, short_call: Path, tmp_path: Path, phone_call: Path
+    stage: str, bundle: Path, short_call: Path, tmp_path: Path, phone_call: Path
 ) -> None:
     shutil.rmtree(checkpoints_path().parent / "whereabouts")
-    forget("validate")
+    forget(stage)
+    before = digests(bundle)
     lost = run_flow(bundle, corrections={"names": {"SPEAKER_01": "Sarah"}})
     assert lost.outcome is Outcome.FAILED
     assert lost.error is not None
     assert lost.error.exit_code == 2
     assert "--recording" in lost.error.remedy
+    assert digests(bundle) == before
     shutil.copy(short_call, tmp_path / "moved.wav")
     with pytest.raises(UsageError, match="not the recording of this bundle"):
         corrected(bundle, "--speaker", "SPEAKER_01=Sarah", "--recording", phone_call)
     found = corrected(bundle, "--speaker", "SPEAKER_01=Sarah", "--recording", tmp_path / "moved.wav")
-    assert stages(found) == {"validate", *AFTER_NAMES}
+    assert stages(found) == {stage, *AFTER_NAMES}
     assert recorded(bundle)["source"]["name"] == "call.wav"
 
 
@@ -198,9 +201,9 @@ def test_the_api_takes_corrections_as_a_file_too(bundle: Path, tmp_path: Path) -
 )
 def test_what_is_not_there_can_not_be_corrected(bundle: Path, arguments: list[str], expected: str) -> None:
     before = digests(bundle)
-    with pytest.raises(Exception, match=".") as caught:
+    with pytest.raises(EarwitnessError) as caught:
         corrected(bundle, *arguments)
-    assert getattr(caught.value, "exit_code", None) == 2
+    assert caught.value.exit_code == 2
     assert expected in str(caught.value)
     assert digests(bundle) == before
 
