@@ -61,7 +61,7 @@ def content_of(value: Any) -> Any:
             return digest_of(value.digest_parts())
         case StageSettings():
             # which engine was asked for does not matter, only which one was taken: that is an input of its own
-            return value.model_dump(mode="json", exclude={"engine"})
+            return value.model_dump(mode="json", exclude={"engine", *value.UNKEYED})
         case BaseModel():
             return value.model_dump(mode="json")
         case dict():

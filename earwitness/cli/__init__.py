@@ -12,6 +12,7 @@ from earwitness.errors import EarwitnessError, ExitCode
 
 _COMMANDS: Mapping[str, str] = {
     "run": "Process recordings: who said what and when, notes, clips, a bundle.",
+    "fix": "Correct names and words of a bundle; the corrections carry forward.",
     "notes": "Write notes from a transcript alone.",
     "doctor": "Check that this machine has what Earwitness needs.",
     "demo": "Process real and synthetic speech to see what comes out.",
