@@ -14,6 +14,13 @@ from earwitness.errors import Interrupted
 
 Stop = Callable[[], None]
 
+_told: list[Stop] = []
+
+
+def when_interrupted(tell: Stop) -> None:
+    """Call `tell` whenever a run of this process is interrupted: a program that must end can then see to it."""
+    _told.append(tell)
+
 
 class Interruption:
     """Of one run. Whatever is started on the run's behalf, in any thread, is stopped when it happens."""
@@ -33,7 +40,7 @@ class Interruption:
         with self._guard:
             self._happened = True
             stops = list(self._stops.values())
-        for stop in stops:
+        for stop in [*stops, *_told]:
             stop()
 
     @contextmanager

@@ -2,13 +2,14 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,15 @@ class Place:
     @property
     def home(self) -> Path:
         return self.folder / "home"
+
+    def copy(self, folder: Path, *, forget: Iterable[str] = ()) -> "Place":
+        """The same machine once more, without the checkpoints of some stages; its bundles stay behind."""
+        made = replace(self, folder=folder)
+        shutil.copytree(self.home, made.home)
+        for stage in forget:
+            for checkpoint in (made.home / "checkpoints").glob(f"{stage}-*"):
+                checkpoint.unlink()
+        return made
 
     def environment(self) -> dict[str, str]:
         # nobody's Prefect but ours, and byte code that later processes find even where it must not lie beside the code

@@ -11,7 +11,9 @@ import click
 import yaml
 
 from earwitness.cli.display import ProgressDisplay, describe
+from earwitness.cli.leave import leave_soon
 from earwitness.errors import ExitCode, UsageError
+from earwitness.interrupt import when_interrupted
 from earwitness.options import Profile, read_options
 from earwitness.result import Outcome, RunResult
 
@@ -58,6 +60,7 @@ def run(
         for name in ("earwitness", "tasks", "great_expectations"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
     os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
+    when_interrupted(leave_soon)
     with ProgressDisplay() as display:
         display.say("starting Prefect")
         results = _process(paths, values, display)

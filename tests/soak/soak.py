@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 
 from tests.runs import ChildRun, Place, bundle_digests, cut_calls, leftovers, wait_until
@@ -162,7 +163,7 @@ class Soak:
 @contextmanager
 def prefect_server() -> Iterator[str]:
     """A Prefect server on a temporary database; gives its address."""
-    import tasks  # noqa: F401 - switches telemetry off before Prefect is imported
+    import_module("tasks")  # switches telemetry off before Prefect is imported
     from prefect.settings import PREFECT_API_URL
     from prefect.testing.utilities import prefect_test_harness
 
