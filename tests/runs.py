@@ -81,7 +81,7 @@ class Place:
         """`earwitness run ARGUMENTS --out ... --json` in a process group of its own."""
         return ChildRun(self, [*map(str, arguments), "--out", str(self.out), "--json"], main, variables)
 
-    def run(self, *arguments: str | Path, deadline_s: float = 240, main: str = MAIN, **variables: str) -> "ChildRun":
+    def run(self, *arguments: str | Path, deadline_s: float = 600, main: str = MAIN, **variables: str) -> "ChildRun":
         """Start and wait."""
         child = self.start(*arguments, main=main, **variables)
         child.wait(deadline_s)

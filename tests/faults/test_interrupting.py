@@ -5,14 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.conftest import QUICK
+from earwitness.audio.ffmpeg import ffmpeg_info
+from tests.faults.conftest import QUICK_ARGUMENTS, MakeMachine
 from tests.plugins.ffmpeg_faults import STALLS, put_on_path
 from tests.plugins.stage_faults import main_with
-from tests.runs import MAIN, ChildRun, Place, bundle_digests, leftovers, wait_until
+from tests.runs import ChildRun, Place, bundle_digests, leftovers, wait_until
 
-pytestmark = [pytest.mark.server, pytest.mark.slow]
-
-Undisturbed = tuple[Place, dict[str, str]]
+pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def interrupt(child: ChildRun, number: int) -> int:
@@ -29,38 +28,38 @@ def left_nothing(child: ChildRun, place: Place) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_while_an_engine_works(undisturbed: Undisturbed, recording: Path, tmp_path: Path, number: int) -> None:
-    place = undisturbed[0].copy(tmp_path, forget=["diarize"])
+def test_while_an_engine_works(machine: MakeMachine, expected: dict[str, str], tmp_path: Path, number: int) -> None:
+    here = machine("diarize")
+    place, recording = here.place, here.recording
     mark = tmp_path / "stalled"
-    child = place.start(recording, *QUICK, main=main_with("diarize", "stall", str(mark)))
+    child = place.start(recording, *QUICK_ARGUMENTS, main=main_with("diarize", "stall", str(mark)))
     child.until(mark.exists)
     assert interrupt(child, number) == 130
     left_nothing(child, place)
 
-    again = place.run(recording, *QUICK)
+    again = place.run(recording, *QUICK_ARGUMENTS)
     assert again.states()["diarize"] == "computed"
     assert {state for stage, state in again.states().items() if stage not in {"diarize", "publish"}} == {"cached"}
-    assert bundle_digests(Path(again.result["bundle"])) == undisturbed[1]
+    assert bundle_digests(Path(again.result["bundle"])) == expected
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_while_ffmpeg_works(
-    undisturbed: Undisturbed, recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
-) -> None:
-    place = undisturbed[0].copy(tmp_path, forget=["listen"])
+def test_while_ffmpeg_works(machine: MakeMachine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    here = machine("listen")
+    place, recording = here.place, here.recording
     mark = tmp_path / "stalled"
-    version = undisturbed_ffmpeg_version()
-    put_on_path(f"touch {mark}; {STALLS}", tmp_path, monkeypatch, version)
-    child = place.start(recording, *QUICK)
+    put_on_path(f"touch {mark}; {STALLS}", tmp_path, monkeypatch, ffmpeg_info().version)
+    child = place.start(recording, *QUICK_ARGUMENTS)
     child.until(mark.exists)
     assert interrupt(child, number) == 130
     left_nothing(child, place)
 
 
-def test_while_python_code_of_a_stage_works(undisturbed: Undisturbed, recording: Path, tmp_path: Path) -> None:
-    place = undisturbed[0].copy(tmp_path, forget=["summarize"])
+def test_while_python_code_of_a_stage_works(machine: MakeMachine, tmp_path: Path) -> None:
+    here = machine("summarize")
+    place, recording = here.place, here.recording
     mark = tmp_path / "stalled"
-    child = place.start(recording, *QUICK, main=main_with("summarize", "stall", str(mark)))
+    child = place.start(recording, *QUICK_ARGUMENTS, main=main_with("summarize", "stall", str(mark)))
     child.until(mark.exists)
     assert interrupt(child, signal.SIGINT) == 130
     left_nothing(child, place)
@@ -68,14 +67,7 @@ def test_while_python_code_of_a_stage_works(undisturbed: Undisturbed, recording:
 
 def test_while_the_in_process_server_starts(recording: Path, tmp_path: Path) -> None:
     place = Place(tmp_path)
-    child = place.start(recording, *QUICK, main=MAIN)
+    child = place.start(recording, *QUICK_ARGUMENTS)
     child.until(lambda: any("uvicorn" in command for command in child.relatives().values()))
     assert interrupt(child, signal.SIGTERM) == 130
     left_nothing(child, place)
-
-
-def undisturbed_ffmpeg_version() -> str:
-    """A checkpoint's key holds ffmpeg's version."""
-    from earwitness.audio.ffmpeg import ffmpeg_info
-
-    return ffmpeg_info().version

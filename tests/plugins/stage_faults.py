@@ -37,6 +37,13 @@ def main_with(stage: str, fault: str, *args: str) -> str:
     return f"from tests.plugins import stage_faults\nstage_faults.put({stage!r}, {fault!r}, *{args!r})\n{MAIN}"
 
 
+def main_with_a_full_disk(under: Path) -> str:
+    """Code for `tests.runs.ChildRun`: the command on a machine where a folder's disk is full."""
+    from tests.runs import MAIN
+
+    return f"from tests.plugins import stage_faults\nstage_faults.fill_the_disk({str(under)!r})\n{MAIN}"
+
+
 def stall(true: Callable[..., Any], mark: str, *args: Any, **kwargs: Any) -> None:
     """Python code that takes long."""
     Path(mark).write_text(str(os.getpid()))
