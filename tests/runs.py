@@ -97,6 +97,7 @@ class ChildRun:
         logs.mkdir(parents=True, exist_ok=True)
         self._out, self._err = logs / f"{self.token}.out", logs / f"{self.token}.err"
         self.started = time.monotonic()
+        self.took_s = 0.0
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", main, "run", *arguments],
@@ -136,7 +137,9 @@ class ChildRun:
     def wait(self, deadline_s: float) -> int:
         """The exit code; a run that does not end is killed and fails the test."""
         try:
-            return self.process.wait(deadline_s)
+            code = self.process.wait(deadline_s)
+            self.took_s = time.monotonic() - self.started
+            return code
         except subprocess.TimeoutExpired:
             told = self.stderr
             self.kill()

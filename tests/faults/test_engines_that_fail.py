@@ -7,6 +7,8 @@ import pytest
 
 from earwitness.audio.ffmpeg import ffmpeg_info
 from earwitness.result import Outcome
+from earwitness.speech.diarize import diarize
+from earwitness.speech.transcribe import transcribe
 from tests.faults.conftest import MakeMachine, computed
 from tests.plugins import ffmpeg_faults, stage_faults
 from tests.runs import bundle_digests, leftovers
@@ -17,12 +19,10 @@ pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(900)]
 def test_engine_segfault_is_tried_again_with_smaller_batches(
     machine: MakeMachine, expected: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tasks.transcribe import find_words
-
     here = machine("transcribe")
     tries = tmp_path / "tries"
     tries.mkdir()
-    monkeypatch.setattr("tasks.transcribe.find_words", partial(stage_faults.segfault_twice, find_words, str(tries)))
+    monkeypatch.setattr("tasks.transcribe.find_words", partial(stage_faults.segfault_twice, transcribe, str(tries)))
     result = here.run()
     assert [(tries / name).read_text() for name in ("1", "2", "3")] == ["8", "4", "2"]
     assert computed(result) == {"transcribe", "publish"}
@@ -33,11 +33,9 @@ def test_engine_segfault_is_tried_again_with_smaller_batches(
 def test_engine_out_of_memory_is_tried_again_in_a_new_process(
     machine: MakeMachine, expected: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tasks.diarize import find_speakers
-
     here = machine("diarize")
     mark = tmp_path / "refused"
-    fault = partial(stage_faults.no_address_space_once, find_speakers, str(mark))
+    fault = partial(stage_faults.no_address_space_once, diarize, str(mark))
     monkeypatch.setattr("tasks.diarize.find_speakers", fault)
     result = here.run()
     assert mark.exists()
@@ -50,7 +48,7 @@ def test_engine_that_stalls_passes_its_limit_and_costs_only_its_part(
     machine: MakeMachine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = machine("diarize")
-    monkeypatch.setattr("tasks.diarize.find_speakers", partial(stage_faults.stall, None, str(tmp_path / "stalled")))
+    monkeypatch.setattr("tasks.diarize.find_speakers", partial(stage_faults.stall, diarize, str(tmp_path / "stalled")))
     result = here.run(limits={"min_timeout_s": 3, "timeout_per_hour_s": 1, "retries": 1})
     assert result.outcome is Outcome.PARTIAL
     assert result.error is not None

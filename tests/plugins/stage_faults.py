@@ -50,6 +50,17 @@ def stall(true: Callable[..., Any], mark: str, *args: Any, **kwargs: Any) -> Non
     time.sleep(600)
 
 
+def wait_for(true: Callable[..., Any], mark: str, go: str, *args: Any, **kwargs: Any) -> Any:
+    """Begins to work only when a test says so."""
+    Path(mark).write_text(str(os.getpid()))
+    deadline = time.monotonic() + 120
+    while not Path(go).exists():
+        if time.monotonic() > deadline:
+            raise TimeoutError("nobody said go")
+        time.sleep(0.02)
+    return true(*args, **kwargs)
+
+
 def segfault_twice(true: Callable[..., Any], folder: str, *args: Any, **kwargs: Any) -> Any:
     """Native code that crashes on the first two tries; notes the batch size of each."""
     import ctypes
