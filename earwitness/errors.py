@@ -161,6 +161,13 @@ class ServiceUnavailable(Transient):
     exit_code = ExitCode.UNAVAILABLE
 
 
+class Interrupted(Terminal):
+    """The user, or the system, asked the run to stop."""
+
+    code = "interrupted"
+    exit_code = ExitCode.INTERRUPTED
+
+
 class StorageError(Terminal):
     """Disk full, not writable, or a path that can't be used."""
 

@@ -17,6 +17,7 @@ from prefect.utilities.annotations import opaque
 from earwitness.archive.findings import Missing
 from earwitness.engines.engine import EngineUse
 from earwitness.errors import ContractBroken, EarwitnessError, ExitCode, UsageError
+from earwitness.interrupt import Interruption, current_interruption
 from earwitness.job import Job
 from earwitness.options import RunOptions
 from earwitness.result import ErrorInfo, Estimate, Outcome, RunResult, StageRun
@@ -61,14 +62,19 @@ class Run:
         self.estimate: Estimate | None = None
         self.error: EarwitnessError | None = None
         self._clock = time.perf_counter()
+        self._interruption = Interruption()
         current_recording.set(path.name)
 
     def __enter__(self) -> Self:
+        self._before = current_interruption.set(self._interruption)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> Literal[False] | bool:
+        current_interruption.reset(self._before)
+        if error is not None and not isinstance(error, Exception):  # Ctrl-C, SIGTERM, a cancelled run
+            self._interruption.happen()
         if isinstance(error, EarwitnessError):
             log.error("%s: %s", self.path.name, error)
             self.error = error

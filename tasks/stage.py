@@ -17,6 +17,7 @@ from earwitness.errors import Transient
 from earwitness.home import checkpoints_path
 from earwitness.options import Limits
 from earwitness.schema import Provenance, StageResult
+from earwitness.storage.store import disk_trouble
 from tasks.checkpoints import StageKey, local_policy
 
 log = logging.getLogger(__name__)
@@ -40,7 +41,12 @@ def stage(name: str, *, version: str, unkeyed: tuple[str, ...] = ()) -> Callable
         @functools.wraps(function)
         def timed(*args: P.args, **kwargs: P.kwargs) -> R:
             started, clock = datetime.now(UTC), time.perf_counter()
-            result = function(*args, **kwargs)
+            try:
+                result = function(*args, **kwargs)
+            except OSError as error:
+                if trouble := disk_trouble(error):
+                    raise trouble from error
+                raise
             provenance = Provenance(
                 started_at=started.isoformat(timespec="seconds"), seconds=round(time.perf_counter() - clock, 3)
             )

@@ -11,7 +11,9 @@ import click
 import yaml
 
 from earwitness.cli.display import ProgressDisplay, describe
+from earwitness.cli.leave import leave_soon
 from earwitness.errors import ExitCode, UsageError
+from earwitness.interrupt import when_interrupted
 from earwitness.options import Profile, read_options
 from earwitness.result import Outcome, RunResult
 
@@ -66,6 +68,7 @@ def process(paths: Sequence[Path], values: dict[str, Any], *, verbose: bool) -> 
         for name in ("earwitness", "tasks", "great_expectations"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
     os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
+    when_interrupted(leave_soon)
     with ProgressDisplay() as display:
         display.say("starting Prefect")
         from earwitness.archive.reading import is_bundle
