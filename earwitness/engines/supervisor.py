@@ -39,7 +39,7 @@ _TICK_S = 0.2
 _GOODBYE_S = 2.0
 _DIED_IDLE_S = 1.0
 
-_READ_AT_IMPORT = ("HF_", "TRANSFORMERS_", "TORCH_", "PYTORCH_", "CUDA_", "NLTK_", "XDG_")
+_READ_AT_IMPORT = ("HF_", "TRANSFORMERS_", "TORCH_", "PYTORCH_", "CUDA_", "NLTK_", "XDG_", "OPENAI_")
 """Libraries read these once, when they are imported: a child that was born with others is of no use."""
 
 
