@@ -16,12 +16,13 @@ from prefect.utilities.annotations import opaque
 
 from earwitness.archive.findings import Missing
 from earwitness.engines.engine import EngineUse
-from earwitness.errors import ContractBroken, EarwitnessError, ExitCode, UsageError
+from earwitness.errors import ContractBroken, EarwitnessError, ExitCode, StorageError, UsageError
 from earwitness.interrupt import Interruption, current_interruption
 from earwitness.job import Job
 from earwitness.options import RunOptions
 from earwitness.result import ErrorInfo, Estimate, Outcome, RunResult, StageRun
 from earwitness.schema import StageResult
+from earwitness.storage.store import disk_trouble
 from tasks.progress import StageEvent, current_recording, tell
 from tasks.stage import failure_of, on_this_machine
 
@@ -75,6 +76,8 @@ class Run:
         current_interruption.reset(self._before)
         if error is not None and not isinstance(error, Exception):  # Ctrl-C, SIGTERM, a cancelled run
             self._interruption.happen()
+        if isinstance(error, OSError):
+            error = disk_trouble(error) or error
         if isinstance(error, EarwitnessError):
             log.error("%s: %s", self.path.name, error)
             self.error = error
@@ -140,11 +143,12 @@ class Run:
 
         Raises:
             ContractBroken: the stage gave wrong data, which says more about us than about the recording.
+            StorageError: nothing else could be kept either.
             EarwitnessError: a bundle is made anew that has what the stage makes: it must not lose that.
         """
         try:
             return self.take(pending)
-        except ContractBroken:
+        except (ContractBroken, StorageError):
             raise
         except EarwitnessError as error:
             if self.job and pending.stage in self.job.settled:

@@ -288,12 +288,12 @@ class Running:
 
 
 @contextmanager
-def running(outputs: Any, *, stall_s: float = STALL_S, limit_s: float | None = None) -> Iterator[Running]:
+def running(outputs: Any, *, stall_s: float | None = None, limit_s: float | None = None) -> Iterator[Running]:
     """Start ffmpeg on an ffmpeg-python graph; on leaving the block the child is gone, whatever happened.
 
     Args:
         outputs: an output node, or `ffmpeg.merge_outputs(...)`; one output may go to `pipe:1`.
-        stall_s: longest silence on standard output.
+        stall_s: longest silence on standard output; None: `STALL_S`.
         limit_s: longest run.
 
     Raises:
@@ -320,7 +320,7 @@ def running(outputs: Any, *, stall_s: float = STALL_S, limit_s: float | None = N
     )
     assert process.stdout is not None
     _widen(process.stdout.fileno())
-    child = Running(process, stall_s, limit_s)
+    child = Running(process, STALL_S if stall_s is None else stall_s, limit_s)
     try:
         with stoppable(lambda: child.kill("ffmpeg was stopped because the run was interrupted.")):
             yield child
@@ -342,7 +342,7 @@ def _widen(fd: int) -> None:
 def run(
     outputs: Any,
     *,
-    stall_s: float = STALL_S,
+    stall_s: float | None = None,
     limit_s: float | None = None,
     on_time: Callable[[int], None] | None = None,
     fault: type[EarwitnessError] = ToolFailed,
@@ -352,7 +352,7 @@ def run(
 
     Args:
         outputs: an output node, or `ffmpeg.merge_outputs(...)`; standard output is taken by progress.
-        stall_s: longest time without a further millisecond or byte of output.
+        stall_s: longest time without a further millisecond or byte of output; None: `STALL_S`.
         limit_s: longest run.
         on_time: called with the milliseconds written so far, about twice a second.
         fault: class to raise when ffmpeg gives up on its input.
@@ -363,6 +363,7 @@ def run(
         StorageError: the output can't be written.
         EarwitnessError: `fault`, if ffmpeg ended with an error of its own.
     """
+    stall_s = STALL_S if stall_s is None else stall_s
     with running(
         outputs.global_args("-progress", "pipe:1", "-stats_period", "0.5"), stall_s=stall_s, limit_s=limit_s
     ) as child:

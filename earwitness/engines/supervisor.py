@@ -37,7 +37,6 @@ _log = logging.getLogger(__name__)
 
 _TICK_S = 0.2
 _GOODBYE_S = 2.0
-_DIED_IDLE_S = 1.0
 
 _READ_AT_IMPORT = ("HF_", "TRANSFORMERS_", "TORCH_", "PYTORCH_", "CUDA_", "NLTK_", "XDG_", "OPENAI_")
 """Libraries read these once, when they are imported: a child that was born with others is of no use."""
@@ -143,7 +142,6 @@ class _Engine:
     def _call(self, work: bytes, timeout_s: float, threads: int, progress: Progress) -> worker.Answered:
         before = self._child
         child = self._warm()
-        sent = time.monotonic()
         try:
             with (
                 stoppable(lambda: child.stop(_interrupted(self.family))),
@@ -153,8 +151,8 @@ class _Engine:
         except EngineCrashed:
             self._child = None
             child.kill()
-            if child is before and not child.stopped and time.monotonic() - sent < _DIED_IDLE_S:
-                # the kernel may take a moment to tell of a child that died between two calls
+            if child is before and not child.stopped and not child.took:
+                # it died between two calls, and the kernel took a moment to tell
                 return self._call(work, timeout_s, threads, progress)
             raise
         except BaseException:  # a child that did not answer is in an unknown state
@@ -203,6 +201,8 @@ class _Child:
         self._stopping = threading.Lock()
         self._verdict: EngineCrashed | EngineTimeout | None = None
         self._limit_s = 0.0
+        self.took = False
+        """Whether it began with the last call."""
         crash_fd, crash_file = tempfile.mkstemp(prefix="earwitness-")
         self._crashes = os.fdopen(crash_fd, encoding="utf-8", errors="replace")
         self._crash_file = Path(crash_file)
@@ -234,9 +234,12 @@ class _Child:
             threads=threads,
             log_level=logging.getLogger("earwitness").getEffectiveLevel(),
         )
+        self.took = False
         self._say(call)
         while True:
             match self._heard():
+                case worker.Taken(number=of) if of == number:
+                    self.took = True
                 case worker.Reported(number=of, share=share, note=note) if of == number:
                     progress(share, note)
                 case worker.Answered(number=of) as answer if of == number:

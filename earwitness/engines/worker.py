@@ -43,6 +43,13 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Taken:
+    """The child is there and begins with a call."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Reported:
     """How far a call is."""
 
@@ -91,6 +98,7 @@ def serve(pipe: Connection, lifeline: Connection, parent: int, crash_file: str) 
             call = pipe.recv()
         except EOFError:
             return
+        line.send(Taken(call.number))
         line.send(_answer(call, line))
 
 
