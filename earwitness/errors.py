@@ -161,6 +161,13 @@ class ServiceUnavailable(Transient):
     exit_code = ExitCode.UNAVAILABLE
 
 
+class ServerUnavailable(Transient):
+    """Prefect's server can't be reached or fails."""
+
+    code = "server-unavailable"
+    exit_code = ExitCode.UNAVAILABLE
+
+
 class Interrupted(Terminal):
     """The user, or the system, asked the run to stop."""
 

@@ -32,6 +32,7 @@ def run_flow(path: PathArgument | Sequence[PathArgument], **options: Any) -> Run
 
     Raises:
         UsageError: an option is unknown or not acceptable, or names a file that can't be used.
+        ServerUnavailable: Prefect's server can't be reached or fails.
     """
     chosen = read_options(options)
     check_options(chosen)
@@ -43,12 +44,16 @@ def run_flow(path: PathArgument | Sequence[PathArgument], **options: Any) -> Run
 
 def _many(paths: list[Path], options: RunOptions) -> list[RunResult]:
     from flows.batch import process_batch
+    from flows.server import needing_the_server
 
-    return process_batch(paths, options)
+    with needing_the_server():
+        return process_batch(paths, options)
 
 
 def _one(path: Path, options: RunOptions) -> RunResult:
     from flows.recording import process_recording
+    from flows.server import needing_the_server
     from flows.states import result_of
 
-    return result_of(process_recording(path, options, return_state=True))
+    with needing_the_server():
+        return result_of(process_recording(path, options, return_state=True))

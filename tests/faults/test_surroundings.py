@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -42,7 +42,8 @@ def server_of_its_own(place: Place) -> Iterator[tuple[str, "subprocess.Popen[byt
         wait_until(lambda: _listens(port), 180)
         yield f"http://127.0.0.1:{port}/api", process
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # the test may have ended it
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
