@@ -15,6 +15,7 @@ from earwitness.storage.store import sha256_file
 SHORT_S = 15
 QUICK: dict[str, Any] = {
     "profile": "archive",
+    "speakers": 2,  # so short a call is not enough to count them
     "clip": {"count": 1, "min_s": 3, "max_s": 12, "video": False},
     "limits": {"retries": 1, "retry_delay_s": 0},
     "transcribe": {"language": "en"},
