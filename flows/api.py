@@ -40,12 +40,15 @@ def run_flow(path: PathArgument | Sequence[PathArgument], **options: Any) -> Run
 
 def _many(paths: list[Path], options: RunOptions) -> list[RunResult]:
     from flows.batch import process_batch
+    from flows.states import refused_by_name
 
-    return process_batch(paths, options)
+    refused = {path: answer for path in paths if (answer := refused_by_name(path, options))}
+    others = [path for path in paths if path not in refused]
+    return [*refused.values(), *(process_batch(others, options) if others or not refused else [])]
 
 
 def _one(path: Path, options: RunOptions) -> RunResult:
     from flows.recording import process_recording
-    from flows.states import result_of
+    from flows.states import refused_by_name, result_of
 
-    return result_of(process_recording(path, options, return_state=True))
+    return refused_by_name(path, options) or result_of(process_recording(path, options, return_state=True))
