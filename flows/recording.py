@@ -126,7 +126,7 @@ def process_recording(path: Path, options: RunOptions | None = None) -> State[Ru
         )
         composed = run.do(publish, findings=findings, cast_given=job.cast is not None)
         bundle, written = place(composed, want.out)
-        run.placed(bundle, written=written)
+        run.placed(bundle, written=written, missing=composed.missing)
 
     show_result(run.result())
     return run.state()

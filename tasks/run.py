@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -142,9 +142,10 @@ class Run:
         self.stages[stage] = StageRun(state=state, seconds=seconds)
         tell(StageEvent(self.path.name, stage, "ended", 1.0, state))
 
-    def placed(self, bundle: Path, *, written: bool) -> None:
-        """Note where the bundle lies; it counts as computed if anything had to be written."""
+    def placed(self, bundle: Path, *, written: bool, missing: Sequence[Missing] = ()) -> None:
+        """Note where the bundle lies and what it lacks; it counts as computed if anything had to be written."""
         self.bundle = bundle
+        self.missing.extend(missing)
         if written and self.stages["publish"].state == "cached":
             self.stages["publish"] = StageRun(state="computed", seconds=0.0)
 

@@ -34,8 +34,8 @@ class Plan:
     """Of the transcript."""
     turns: int | None = None
     """Rows of `turns.parquet`; None: any."""
-    aligned: bool = False
-    """There is a row for each word."""
+    rows: int | None = None
+    """Of `words.parquet`; None: any."""
     spoken: Sequence[Spoken] = ()
     """When somebody speaks, by the transcript."""
     clips: Sequence[Clip] = field(default_factory=list)
@@ -129,7 +129,7 @@ def _turns(path: Path, name: str, plan: Plan) -> list[Finding]:
 
 
 def _words(path: Path, name: str, plan: Plan) -> list[Finding]:
-    return check_table(path, name, length_s=plan.duration_ms / 1000, rows=plan.words if plan.aligned else None)
+    return check_table(path, name, length_s=plan.duration_ms / 1000, rows=plan.rows)
 
 
 def _rttm(path: Path, name: str, plan: Plan) -> list[Finding]:

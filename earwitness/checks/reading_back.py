@@ -18,13 +18,12 @@ def plan_of_folder(folder: Path) -> Plan:
     recording = json.loads((folder / "recording.json").read_text("utf-8"))
     source = recording["source"]
     segments = _segments(folder / "transcript.json")
-    words = sum(len(segment.get("words") or segment["text"].split()) for segment in segments)
     clips = folder / "clips.json"
     return Plan(
         duration_ms=round(recording["duration_s"] * 1000),
         damaged=bool(source["decode_errors"]) or _shorter_than_said(recording),
-        words=words,
-        aligned=any(segment.get("words") for segment in segments),
+        words=sum(len(segment["text"].split()) for segment in segments),
+        rows=sum(len(segment.get("words", [])) for segment in segments) or None,
         spoken=[spoken for segment in segments for spoken in _spoken(segment)],
         clips=ClipList.model_validate_json(clips.read_text("utf-8")).clips if clips.is_file() else [],
     )
