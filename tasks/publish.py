@@ -5,7 +5,7 @@ from pathlib import Path
 from prefect import task
 
 from earwitness.archive.bundle import compose_bundle
-from earwitness.archive.findings import Composed, Findings
+from earwitness.archive.findings import Composed, Findings, Missing
 from earwitness.archive.place import place_bundle
 from tasks.artifacts import artifact_key, show_table
 from tasks.progress import current_recording, stage_progress
@@ -24,6 +24,11 @@ def publish(findings: Findings, *, cast_given: bool) -> Composed:
         f"{len(composed.files)} files checked, {len(composed.missing)} left out, {len(composed.checks)} with a remark",
     )
     return composed
+
+
+def without_report(findings: Findings, missing: list[Missing]) -> Findings:
+    """What to publish where the bundle failed for good: all of it but the report, which draws on everything."""
+    return findings.model_copy(update={"missing": missing})
 
 
 @task(name="place", task_run_name="place", persist_result=False)

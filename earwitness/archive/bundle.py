@@ -14,6 +14,7 @@ from earwitness.archive.tables import write_rttm, write_turns, write_words
 from earwitness.checks.bundle import Plan, check_files
 from earwitness.checks.finding import Finding, errors_of
 from earwitness.clips.clip import ClipList
+from earwitness.corrections.corrections import FILE as CORRECTIONS
 from earwitness.errors import ContractBroken
 from earwitness.progress import Progress, no_progress
 from earwitness.storage.store import FileRef, keep, workspace
@@ -105,7 +106,7 @@ class _Desk:
                 stage="publish",
                 code="check-failed",
                 message=f"{path} was made but is left out: {' '.join(errors)}",
-                remedy="Run again; if it happens again, report it: the fault is ours.",
+                remedy="Report it with what recording.json says: the fault is ours, and the other files are whole.",
             )
             for path, errors in sorted(self._bad.items())
         ]
@@ -164,7 +165,9 @@ class _Desk:
 
 
 def _wants_report(findings: Findings) -> bool:
-    return bool((findings.settings.get("publish") or {}).get("report", True))
+    """A run that failed to publish tries again without the report, which draws on everything."""
+    failed = any(part.stage == "publish" for part in findings.missing)
+    return not failed and bool((findings.settings.get("publish") or {}).get("report", True))
 
 
 def _report(findings: Findings, recording: RecordingJson, utterances: list[Utterance]) -> Writer:
@@ -189,6 +192,8 @@ def _writers(findings: Findings, utterances: list[Utterance]) -> dict[str, Write
     """Everything but the record and the report, which tell of the rest."""
     names = display_names(findings)
     writers: dict[str, Writer] = {}
+    if findings.corrections:
+        writers[CORRECTIONS] = _json(findings.corrections)
     if findings.diarized is not None:
         turns = findings.diarized.turns
         writers["turns.parquet"] = lambda path: write_turns(turns, names, path)

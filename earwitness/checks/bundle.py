@@ -1,6 +1,5 @@
 """Looking over a whole bundle, file by file."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +10,7 @@ from earwitness.checks.media import WITHIN_MS, check_media
 from earwitness.checks.page import check_page
 from earwitness.checks.subtitles import Spoken, check_subtitles
 from earwitness.checks.tables import check_table
-from earwitness.checks.text import check_text, read_utf8
+from earwitness.checks.text import check_text
 from earwitness.clips.captions import Frame
 from earwitness.clips.clip import Clip
 
@@ -45,7 +44,7 @@ def check_files(files: Mapping[str, Path], plan: Plan) -> list[Finding]:
     """Check files of a bundle, each by its own rules.
 
     Args:
-        files: path in the bundle → where it lies; the manifest and what users added are passed over.
+        files: path in the bundle → where it lies, all but the manifest.
         plan: what they should hold.
 
     Returns:
@@ -55,51 +54,9 @@ def check_files(files: Mapping[str, Path], plan: Plan) -> list[Finding]:
     for name, path in sorted(files.items()):
         if not path.is_file() or not path.stat().st_size:
             found.append(error(name, "It is missing." if not path.exists() else "It is empty."))
-        elif name not in _RULES:
-            found += _check_clip_file(name, path, plan)
         else:
-            found += _RULES[name](path, name, plan)
+            found += _RULES.get(name, _clip_file)(path, name, plan)
     return found
-
-
-def check_folder(folder: Path) -> list[Finding]:
-    """Check a bundle that lies on a disk, its manifest first. For bundles of any age: what the plan was is read from it.
-
-    Args:
-        folder: `<out>/<recording-id>`.
-    """
-    listed, found = _manifest(folder)
-    found += check_document(folder / "recording.json", "recording.json") if "recording.json" in listed else []
-    if found:
-        return found
-    from earwitness.checks.reading_back import plan_of_folder
-
-    return check_files(listed, plan_of_folder(folder))
-
-
-def _manifest(folder: Path) -> tuple[dict[str, Path], list[Finding]]:
-    """Files that the manifest names, and where it is wrong."""
-    name = "manifest-sha256.txt"
-    text = read_utf8(folder / name)
-    if text is None:
-        return {}, [error(name, "There is no readable manifest.")]
-    listed, found = {}, []
-    for number, line in enumerate(text.splitlines(), 1):
-        digest, gap, shown = line.partition("  ")
-        path = shown.replace("%0A", "\n").replace("%0D", "\r").replace("%25", "%")
-        file = folder / path
-        if not gap or len(digest) != 64 or ".." in Path(path).parts or path.startswith("/"):
-            found.append(error(name, f"Line {number} is not a digest and a path."))
-        elif not file.is_file():
-            found.append(error(path, "It is missing."))
-        elif hashlib.sha256(file.read_bytes()).hexdigest() != digest:
-            found.append(error(path, "Its content is not what the manifest says."))
-        else:
-            listed[path] = file
-    for needed in ("recording.json", "audio.flac"):
-        if needed not in text:
-            found.append(error(name, f"It does not list {needed}."))
-    return listed, found
 
 
 def _sound(path: Path, name: str, plan: Plan) -> list[Finding]:
@@ -154,14 +111,15 @@ def _page(path: Path, name: str, plan: Plan) -> list[Finding]:
     return check_page(path, name)
 
 
-def _check_clip_file(name: str, path: Path, plan: Plan) -> list[Finding]:
+def _clip_file(path: Path, name: str, plan: Plan) -> list[Finding]:
+    """Its frames were decoded and its captions held against the words when it was cut (`checks.clips`)."""
     for clip in plan.clips:
         length = round((clip.end_s - clip.start_s) * 1000)
         if name == clip.path:
             return check_media(path, name, length_ms=length, size=SIZES.get(clip.preset))
         if name == clip.captions:
             return check_subtitles(path, name, length_ms=length)
-    return []
+    return [error(name, "No bundle has a file of that name, so nobody can say whether it is right.")]
 
 
 _RULES = {
@@ -169,6 +127,7 @@ _RULES = {
     "transcript.json": _document,
     "notes.json": _document,
     "clips.json": _document,
+    "corrections.json": _document,
     "transcript.txt": _transcript,
     "transcript.srt": _captions,
     "transcript.vtt": _captions,

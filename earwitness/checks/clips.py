@@ -36,8 +36,7 @@ def check_clip(
     length = end_ms - start_ms
     return [
         *check_media(media, media.name, length_ms=length, size=size, decode=True),
-        # one caption at a time in a clip: two people who talk at once take turns there
-        *check_subtitles(captions, captions.name, length_ms=length, spoken=spoken, together=False),
+        *check_subtitles(captions, captions.name, length_ms=length, spoken=spoken),
     ]
 
 

@@ -1,6 +1,7 @@
 """Whether captions (SRT, WebVTT) are in order, on time, and readable."""
 
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -39,11 +40,12 @@ class _Cue:
     start_ms: int
     end_ms: int
     lines: tuple[str, ...]
-    place: str
+    line: int
+    """Of the file, where its times stand."""
 
     @property
     def chars(self) -> int:
-        return sum(len(_TAG.sub("", line)) for line in self.lines)
+        return sum(len(_TAG.sub("", line).strip()) for line in self.lines)
 
 
 def check_subtitles(
@@ -60,63 +62,71 @@ def check_subtitles(
     text = read_utf8(path)
     if text is None:
         return [error(name, "It is not UTF-8 text.")]
-    found: list[Finding] = []
-    cues = _cues(text, name, found)
-    for before, after in pairwise(cues):
-        if after.start_ms < before.start_ms:
-            found.append(error(name, f"The caption {after.place} starts before the one above it."))
-    found += _check_overlaps(cues, name, spoken)
-    for cue in cues:
-        if cue.end_ms <= cue.start_ms:
-            found.append(error(name, f"The caption {cue.place} does not end after it starts."))
-        if not any(_TAG.sub("", line).strip() for line in cue.lines):
-            found.append(error(name, f"The caption {cue.place} holds no text."))
-        if len(cue.lines) > MAX_LINES:
-            found.append(error(name, f"The caption {cue.place} has {len(cue.lines)} lines; {MAX_LINES} are allowed."))
-        if length_ms is not None and cue.end_ms > length_ms + _SLACK_MS:
-            found.append(error(name, f"The caption {cue.place} goes on after the sound has ended."))
-    return [*found, *_check_coverage(cues, name, spoken), *_check_speed(cues, name)]
+    cues, found = _cues(text, name)
+    wrong = {
+        "starts before the one above it": [b for a, b in pairwise(cues) if b.start_ms < a.start_ms],
+        "does not end after it starts": [cue for cue in cues if cue.end_ms <= cue.start_ms],
+        "holds no text": [cue for cue in cues if not cue.chars],
+        f"has more than {MAX_LINES} lines": [cue for cue in cues if len(cue.lines) > MAX_LINES],
+    }
+    if length_ms is not None:
+        wrong["goes on after the sound has ended"] = [cue for cue in cues if cue.end_ms > length_ms + _SLACK_MS]
+    for what, where in wrong.items():
+        found += [error(name, _told(what, where))] if where else []
+    return [*found, *_check_coverage(cues, name, spoken), *_check_overlaps(cues, name, spoken), *_check_speed(cues, name)]
 
 
-def _cues(text: str, name: str, found: list[Finding]) -> list[_Cue]:
-    """All cues, by place in the file; what can't be read becomes a finding."""
+def _told(what: str, cues: Sequence[_Cue]) -> str:
+    more = f", and so do {len(cues) - 1:,} more" if len(cues) > 1 else ""
+    return f"The caption in line {cues[0].line} {what}{more}."
+
+
+def _cues(text: str, name: str) -> tuple[list[_Cue], list[Finding]]:
+    """All captions, by place in the file, and what can't be read."""
     times = _TIMES[Path(name).suffix]
-    if Path(name).suffix == ".vtt" and not re.match(r"WEBVTT(\s|$)", text):
-        found.append(error(name, "It does not begin with WEBVTT."))
-    cues = []
+    cues: list[_Cue] = []
+    broken: list[tuple[int, str]] = []
     lines = text.split("\n")
-    number = 0
-    while number < len(lines):
-        line = lines[number]
-        number += 1
-        if "-->" not in line:
+    at = 0
+    while at < len(lines):
+        shown = lines[at]
+        at += 1
+        if "-->" not in shown:
             continue
-        place = f"in line {number}"
-        match = times.match(line)
-        body = []
-        while number < len(lines) and lines[number].strip():
-            body.append(lines[number])
-            number += 1
+        number, body = at, []
+        while at < len(lines) and lines[at].strip():
+            body.append(lines[at])
+            at += 1
+        match = times.match(shown)
         if match is None:
-            found.append(error(name, f"Line {number - len(body)} is not a pair of times: {line[:60]!r}."))
+            broken.append((number, shown))
             continue
         parts = [int(part or 0) for part in match.groups()]
         start, end = (((h * 60 + m) * 60 + s) * 1000 + ms for h, m, s, ms in (parts[:4], parts[4:]))
-        cues.append(_Cue(start, end, tuple(body), place))
-    return cues
+        cues.append(_Cue(start, end, tuple(body), number))
+    found = []
+    if Path(name).suffix == ".vtt" and not re.match(r"WEBVTT(\s|$)", text):
+        found.append(error(name, "It does not begin with WEBVTT."))
+    if broken:
+        more = f", and {len(broken) - 1:,} more are none" if len(broken) > 1 else ""
+        found.append(error(name, f"Line {broken[0][0]} is not a pair of times: {broken[0][1][:60]!r}{more}."))
+    return cues, found
 
 
 def _check_overlaps(cues: Sequence[_Cue], name: str, spoken: Sequence[Spoken]) -> list[Finding]:
-    """Captions may share a moment only where several people speak in it."""
-    found = []
+    """Captions should share a moment only where several people speak in it."""
+    speech = sorted(spoken, key=lambda s: s.start_ms)
+    starts = [s.start_ms for s in speech]
+    longest = max((s.end_ms - s.start_ms for s in speech), default=0)
+    over = []
     for before, after in pairwise(sorted(cues, key=lambda cue: (cue.start_ms, cue.end_ms))):
-        begin, end = after.start_ms, min(before.end_ms, after.end_ms)
-        if end <= begin:
+        begin, end = after.start_ms - _SLACK_MS, min(before.end_ms, after.end_ms) + _SLACK_MS
+        if end - begin <= 2 * _SLACK_MS:
             continue
-        voices = {s.speaker for s in spoken if s.start_ms < end + _SLACK_MS and s.end_ms > begin - _SLACK_MS}
-        if len(voices) < 2:
-            found.append(error(name, f"The caption {after.place} starts before the one above it has ended."))
-    return found
+        near = speech[bisect_left(starts, begin - longest) : bisect_left(starts, end)]
+        if len({s.speaker for s in near if s.end_ms > begin}) < 2:
+            over.append(after)
+    return [warning(name, _told("starts before the one above it has ended", over))] if over else []
 
 
 def _check_coverage(cues: Sequence[_Cue], name: str, spoken: Sequence[Spoken]) -> list[Finding]:

@@ -1,7 +1,9 @@
 """A content-addressed store for the large files of finished stages."""
 
+import errno
 import hashlib
 import os
+import secrets
 import shutil
 import tempfile
 from functools import lru_cache
@@ -80,7 +82,7 @@ def keep(path: Path) -> FileRef:
 
 
 def _move_into_place(path: Path, target: Path) -> None:
-    part = target.with_name(f"{target.name}.{os.getpid()}.part")
+    part = target.with_name(f"{target.name}.{secrets.token_hex(4)}.part")
     try:
         shutil.move(path, part)
         with part.open("rb") as file:
@@ -88,6 +90,20 @@ def _move_into_place(path: Path, target: Path) -> None:
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
+
+
+_DISK_TROUBLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
+
+
+def disk_trouble(error: OSError) -> StorageError | None:
+    """What to tell the user if an error of the operating system means that the disk is full, closed or broken."""
+    if error.errno not in _DISK_TROUBLE:
+        return None
+    return StorageError(
+        f"The disk of {store_path()} can't be used ({os.strerror(error.errno)}).",
+        "Free some space or point EARWITNESS_HOME at a writable folder.",
+        errno=error.errno,
+    )
 
 
 def workspace(purpose: str) -> "tempfile.TemporaryDirectory[str]":
