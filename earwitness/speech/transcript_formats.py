@@ -116,7 +116,7 @@ def _trimmed(cue: _Cue, *, last: bool = False) -> _Cue:
         body.pop()
     if not last and len(body) > 1 and body[-1].isdigit() and not body[-2]:
         body.pop()
-    elif not last and body == [body[-1]] and cue.body and body[-1].isdigit():
+    elif not last and len(body) == 1 and body[0].isdigit():
         # an empty cue, then the next one's number
         body = []
     return _Cue(cue.line, cue.stamps, [line for line in body if line])

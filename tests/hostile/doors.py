@@ -16,9 +16,10 @@ from pathlib import Path
 
 from earwitness.audio.facts import IssueCode
 from earwitness.audio.validate import refuse_if_unusable, validate_recording
-from earwitness.errors import EarwitnessError
+from earwitness.corrections.corrections import load_corrections
+from earwitness.errors import EarwitnessError, UsageError
 from earwitness.job import plan_job
-from earwitness.options import RunOptions, ValidateSettings
+from earwitness.options import RunOptions, ValidateSettings, read_options
 from earwitness.speech.rttm import read_rttm
 from earwitness.speech.sidecar import find_sidecar, read_transcript_file
 from earwitness.words.cast import load_cast
@@ -80,6 +81,24 @@ def rttm(path: Path) -> str:
     return "read"
 
 
+def corrections(path: Path) -> str:
+    """What a person put right."""
+    load_corrections(path)
+    return "read"
+
+
+def options(path: Path) -> str:
+    """A job: options as JSON, the way the API gets them. Whoever parses the JSON refuses what is none."""
+    try:
+        values = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        raise UsageError("This is not JSON.", "Mend it.") from None
+    if not isinstance(values, dict):
+        raise UsageError("This is no mapping.", "Mend it.")
+    read_options(values)
+    return "read"
+
+
 def plan(path: Path) -> str:
     """What the flow does first with any path: digest, sidecar, engines."""
     find_sidecar(path)
@@ -92,6 +111,8 @@ DOORS: dict[str, Callable[[Path], str]] = {
     "transcript": transcript,
     "cast": cast,
     "rttm": rttm,
+    "corrections": corrections,
+    "options": options,
     "plan": plan,
 }
 

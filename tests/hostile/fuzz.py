@@ -129,20 +129,24 @@ def run_cases(numbers: Sequence[int], seed: int, recordings: Sequence[Path], fol
             child.stop()
 
 
-def table(results: Sequence[Result]) -> str:
-    """What came of all cases, for people."""
+def table(results: Sequence[Result], seed: int) -> str:
+    """What came of all cases, for people; the last line sums it up."""
     counts = Counter((result.case.door, result.answer.outcome) for result in results)
     lines = ["door        outcome                     cases"]
     lines += [f"{door:<11} {outcome:<26} {count:>6}" for (door, outcome), count in sorted(counts.items())]
     slowest = max(results, key=lambda result: result.answer.seconds)
     peak = max(result.answer.peak_mb for result in results)
-    slow = f"slowest {slowest.answer.seconds:.1f} s (case {slowest.case.number}: {slowest.case.recipe})"
-    lines += ["", f"{len(results)} cases, {slow}, peak {peak} MB"]
     faults = [result for result in results if result.fault]
     for result in faults:
         last = result.answer.message.strip().splitlines()[-1:] or [""]
         lines.append(f"FAULT {result.fault}: case {result.case.number} ({result.case.recipe}): {last[0][:200]}")
-    lines.append(f"{len(faults)} faults")
+    verdicts = Counter(result.answer.outcome.partition(":")[0] for result in results)
+    lines += [
+        "",
+        f"slowest: case {slowest.case.number} ({slowest.case.recipe})",
+        f"seed {seed}: {len(results)} cases, {', '.join(f'{n} {name}' for name, n in sorted(verdicts.items()))}, "
+        f"slowest {slowest.answer.seconds:.1f} s, most memory {peak} MB, {len(faults)} faults",
+    ]
     return "\n".join(lines)
 
 
@@ -167,7 +171,7 @@ def main() -> int:
             (chosen.keep / f"{result.case.name}.answer.txt").write_text(
                 f"{result.case.recipe}\n{result.answer.message}\n"
             )
-    sys.stdout.write(table(results) + "\n")
+    sys.stdout.write(table(results, chosen.seed) + "\n")
     return int(any(result.fault for result in results))
 
 

@@ -140,7 +140,7 @@ def floats(samples: np.ndarray) -> bytes:
 
 def pcm(samples: np.ndarray) -> bytes:
     """The bytes of 16-bit samples."""
-    return (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
+    return bytes((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
 
 
 def broken_files(folder: Path, whole: dict[str, Path]) -> dict[str, tuple[Path, str]]:
@@ -245,6 +245,19 @@ TEXTS: dict[str, tuple[str, bytes]] = {
     "talk.rttm": (
         "rttm",
         b"SPEAKER call 1 0.500 1.250 <NA> <NA> Ann <NA> <NA>\nSPEAKER call 1 2 3.5 <NA> <NA> Bob <NA> <NA>\n",
+    ),
+    "talk.ctm": ("transcript", b"call 1 0.50 0.20 hello 0.98\ncall 1 0.80 0.31 there 0.71\ncall 1 2.00 0.40 Bob 0.5\n"),
+    "corrections.json": (
+        "corrections",
+        b'{"schema_version": "1.0", "names": {"SPEAKER_00": "Sam"}, "merged": {"SPEAKER_02": "SPEAKER_00"}, "edits": ['
+        b'{"kind": "word", "utterance": "u0001", "word": 2, "was": "kip", "text": "keep", "start_s": 1.5}, '
+        b'{"kind": "replace", "was": "Hollow Kip", "text": "Hollow Keep"}, '
+        b'{"kind": "speaker", "utterance": "u0002", "speaker": "SPEAKER_01", "start_s": 3.25}]}',
+    ),
+    "job.json": (
+        "options",
+        b'{"profile": "podcast", "speakers": 4, "slice": "0:10-0:20", "out": "out", "diarize": {"engine": "bundled", '
+        b'"retries": 2}, "clip": {"min_s": 10, "max_s": 30.5, "video": false}, "limits": {"retries": 1}}',
     ),
 }
 """name → (its door, a small good file)."""
