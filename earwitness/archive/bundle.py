@@ -33,8 +33,8 @@ _CLIPS = "clips.json"
 def compose_bundle(findings: Findings, cast_given: bool = False, progress: Progress = no_progress) -> Composed:
     """Write every file of the bundle into the store. The same findings give the same bytes.
 
-    Every file is checked (`earwitness.checks`). One that is bad is written once more; if it is still bad it is left
-    out. What was left out, or whose stage failed, is named in `recording.json` under `missing`; the rest is published.
+    Every file is checked (`earwitness.checks`), and one that is wrong is left out. What was left out, or whose stage
+    failed, is named in `recording.json` under `missing`; the rest is published.
 
     Args:
         findings: what the stages found; their large files are taken over as they are.
@@ -112,27 +112,21 @@ class _Desk:
         ]
 
     def write(self, path: str, write: Writer) -> None:
-        """Write a file, check it, and write it once more if it is bad."""
-        for _ in range(2):
-            made = _written(self._scratch, path, write)
-            self._bad.pop(path, None)
-            if self._passes(path, made):
-                return
+        """Write a file, and look it over."""
+        self._look_over(path, _written(self._scratch, path, write))
 
     def take(self, files: Mapping[str, FileRef]) -> None:
-        """Check files that stages made; they can't be made again here."""
+        """Look over what stages made."""
         for path, made in sorted(files.items()):
-            self._passes(path, made)
+            self._look_over(path, made)
 
-    def _passes(self, path: str, made: FileRef) -> bool:
+    def _look_over(self, path: str, made: FileRef) -> None:
         found = check_files({path: made.path}, self._plan)
-        errors = errors_of(found).get(path)
-        if errors:
+        if errors := errors_of(found).get(path):
             self._bad[path] = errors
-            return False
-        self.files[path] = made
-        self.warnings += found
-        return True
+        else:
+            self.files[path] = made
+            self.warnings += found
 
     def drop_broken_clips(self, findings: Findings) -> None:
         """A clip goes with its captions, and both go from the list."""

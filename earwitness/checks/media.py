@@ -34,13 +34,16 @@ class _Stream:
     bytes: int = 0
     start_ms: float | None = None
     end_ms: float = 0.0
+    lasting_ms: float = 0.0
     packets: int = 0
     backwards: int = 0
     decoded: int = 0
 
     @property
     def length_ms(self) -> float:
-        return 0.0 if self.start_ms is None else self.end_ms - max(0.0, self.start_ms)
+        """Less than from its first to its last moment where something in between is gone."""
+        span = 0.0 if self.start_ms is None else self.end_ms - max(0.0, self.start_ms)
+        return min(span, self.lasting_ms)
 
 
 def check_media(
@@ -153,6 +156,7 @@ def _count(stream: _Stream, packet: Any, last: dict[int, int]) -> None:
     begin, end = packet.pts * base, (packet.pts + (packet.duration or 0)) * base
     stream.start_ms = begin if stream.start_ms is None else min(begin, stream.start_ms)
     stream.end_ms = max(stream.end_ms, end)
+    stream.lasting_ms += end - begin
     stream.packets += 1
     stream.bytes += packet.size
     if packet.dts is not None:

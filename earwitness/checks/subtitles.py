@@ -73,7 +73,12 @@ def check_subtitles(
         wrong["goes on after the sound has ended"] = [cue for cue in cues if cue.end_ms > length_ms + _SLACK_MS]
     for what, where in wrong.items():
         found += [error(name, _told(what, where))] if where else []
-    return [*found, *_check_coverage(cues, name, spoken), *_check_overlaps(cues, name, spoken), *_check_speed(cues, name)]
+    return [
+        *found,
+        *_check_coverage(cues, name, spoken),
+        *_check_overlaps(cues, name, spoken),
+        *_check_speed(cues, name),
+    ]
 
 
 def _told(what: str, cues: Sequence[_Cue]) -> str:
