@@ -51,9 +51,13 @@ def test_a_crash_and_a_hang_would_be_seen(tmp_path: Path, recordings: list[Path]
 
 
 FOUND: dict[str, tuple[str, bytes]] = {
-    "an srt whose cue is empty, then another": (
+    "a caption without text": (
         "a.srt",
         b"1\n00:00:01,000 --> 00:00:02,000\n\n00:00:03,000 --> 00:00:04,000\nHi\n",
+    ),
+    "a caption that speaks of times": (
+        "a.vtt",
+        b"WEBVTT\n\n00:01.000 --> 00:02.000\nFrom 00:01:00.000 to 00:02:00.000,\nsay --> 00:01:00.000 00:02:00.000\n",
     ),
 }
 """What the fuzzer found, kept for good."""
