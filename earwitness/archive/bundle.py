@@ -70,7 +70,6 @@ def compose_bundle(findings: Findings, cast_given: bool = False, progress: Progr
         files=dict(sorted(files.items())),
         missing=desk.missing,
         checks=desk.warnings,
-        warnings=[f"{finding.file}: {finding.message}" for finding in desk.warnings],
     )
 
 
