@@ -129,8 +129,8 @@ def _refusal(service: str, wait_s: float) -> ServiceUnavailable:
     """The message may become the reason for another engine, and stand in a bundle: no countdown in it."""
     return ServiceUnavailable(
         f"{service} failed several times in a row and is left alone for a while.",
-        f"Wait another {max(1, round(wait_s))} s, then run again: finished stages are kept. earwitness doctor shows which "
-        "services are left alone.",
+        f"Wait another {max(1, round(wait_s))} s, then run again: finished stages are kept. earwitness doctor shows "
+        "which services are left alone.",
         service=service,
         retry_after_s=round(wait_s, 3),
     )
