@@ -1,7 +1,7 @@
 # Needs Python 3.11, 3.12 or 3.13, and make. Everything else goes into .venv; nothing is installed on the system.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help install demo test bench soak lint format docs lock clean
+.PHONY: help install demo test bench soak fuzz lint format docs lock clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -39,6 +39,9 @@ bench: install ## print the figures: speed, errors, the price of orchestration (
 
 soak: install ## kill runs at random moments and see that nothing is lost (ARGS="--kills 30 --minutes 20")
 	@$(PY) -m tests.soak.soak $(ARGS)
+
+fuzz: install ## hand in 2,000 damaged files and see that each is read or refused (ARGS="--seed 7 --cases 500")
+	@$(PY) -m tests.hostile.fuzz $(ARGS)
 
 lint: install ## check style, format and types
 	@failed=; \

@@ -4,9 +4,18 @@ One root, two markers: `Transient` errors may succeed when tried again, `Termina
 the class and never at the text.
 """
 
+import re
 from collections.abc import Iterable
 from enum import IntEnum
 from typing import Any, ClassVar
+
+# Controls (a terminal obeys them), marks that turn the direction of text, and bytes of a name that is not UTF-8.
+_UNPRINTABLE = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069\\ud800-\\udfff]")
+
+
+def printable(text: str) -> str:
+    """Text from outside, such as a file name, as it may be shown anywhere: one line that commands no terminal."""
+    return _UNPRINTABLE.sub(lambda match: " " if match[0] in "\n\r\t" else "\ufffd", text)
 
 
 class ExitCode(IntEnum):
@@ -36,6 +45,7 @@ class EarwitnessError(Exception):
     exit_code: ClassVar[ExitCode] = ExitCode.BUG
 
     def __init__(self, message: str, remedy: str = "", **details: Any) -> None:
+        message, remedy = printable(message), printable(remedy)
         super().__init__(message, remedy)
         self.message = message
         self.remedy = remedy

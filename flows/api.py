@@ -45,15 +45,22 @@ def run_flow(path: PathArgument | Sequence[PathArgument], **options: Any) -> Run
 def _many(paths: list[Path], options: RunOptions) -> list[RunResult]:
     from flows.batch import process_batch
     from flows.server import needing_the_server
+    from flows.states import refused_by_name
 
+    refused = {path: answer for path in paths if (answer := refused_by_name(path, options))}
+    others = [path for path in paths if path not in refused]
+    if refused and not others:
+        return [*refused.values()]
     with needing_the_server():
-        return process_batch(paths, options)
+        return [*refused.values(), *process_batch(others, options)]
 
 
 def _one(path: Path, options: RunOptions) -> RunResult:
     from flows.recording import process_recording
     from flows.server import needing_the_server
-    from flows.states import result_of
+    from flows.states import refused_by_name, result_of
 
+    if refused := refused_by_name(path, options):
+        return refused
     with needing_the_server():
         return result_of(process_recording(path, options, return_state=True))

@@ -8,7 +8,7 @@ from earwitness.audio.find import expand
 from earwitness.options import RunOptions
 from earwitness.result import RunResult
 from flows.recording import process_recording
-from flows.states import result_of
+from flows.states import refused_by_name, result_of
 from tasks.summary import show_batch
 
 
@@ -20,6 +20,10 @@ def process_batch(paths: list[Path], options: RunOptions | None = None) -> list[
         paths: files, or folders that stand for every recording in them.
         options: what holds for all of them.
     """
-    results = [result_of(process_recording(path, options, return_state=True)) for path in expand(paths)]
+    options = options or RunOptions()
+    results = [
+        refused_by_name(path, options) or result_of(process_recording(path, options, return_state=True))
+        for path in expand(paths)
+    ]
     show_batch(results)
     return results

@@ -135,6 +135,7 @@ def process_recording(path: Path, options: RunOptions | None = None) -> State[Ru
         composed = run.hope(run.start(publish, findings=findings, cast_given=cast_given))
         if composed is None:
             composed = run.do(publish, findings=without_report(findings, run.missing), cast_given=cast_given)
+        run.lacks(composed.missing)
         bundle, written = place(composed, want.out)
         run.placed(bundle, written=written)
 

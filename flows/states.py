@@ -1,10 +1,14 @@
 """From Prefect's states to results."""
 
+from pathlib import Path
 from typing import Any
 
 from prefect.client.schemas.objects import State
 
-from earwitness.result import RunResult
+from earwitness.audio.find import check_name
+from earwitness.errors import BadRecording, printable
+from earwitness.options import RunOptions
+from earwitness.result import ErrorInfo, Outcome, RunResult
 
 
 def result_of(state: State[Any]) -> RunResult:
@@ -15,3 +19,18 @@ def result_of(state: State[Any]) -> RunResult:
     if isinstance(answer, BaseException):
         raise answer
     raise TypeError(f"the flow ended as {state.name} without a result: {state.message}")
+
+
+def refused_by_name(path: Path, options: RunOptions) -> RunResult | None:
+    """The failure of a recording whose name can't be a flow's parameter (Prefect's are JSON); None for all others."""
+    try:
+        check_name(path)
+    except BadRecording as error:
+        return RunResult(
+            outcome=Outcome.FAILED,
+            source=printable(str(path)),
+            profile=options.profile.value,
+            seconds=0,
+            error=ErrorInfo.of(error),
+        )
+    return None

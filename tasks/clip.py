@@ -13,7 +13,7 @@ from tasks.progress import stage_progress
 from tasks.stage import stage
 
 
-@stage("clip", version="1")
+@stage("clip", version="2")
 def clip(
     listening: ListeningCopy,
     speech: Preprocessed,

@@ -7,14 +7,23 @@ from prefect import task
 from earwitness.archive.bundle import compose_bundle
 from earwitness.archive.findings import Composed, Findings, Missing
 from earwitness.archive.place import place_bundle
-from tasks.progress import stage_progress
+from tasks.artifacts import artifact_key, show_table
+from tasks.progress import current_recording, stage_progress
 from tasks.stage import stage
 
 
-@stage("publish", version="1")
+@stage("publish", version="2")
 def publish(findings: Findings, *, cast_given: bool) -> Composed:
-    """Every file of the bundle, in the store."""
-    return compose_bundle(findings, cast_given, stage_progress("publish"))
+    """Every file of the bundle, checked, in the store."""
+    composed = compose_bundle(findings, cast_given, stage_progress("publish"))
+    rows = [{"file": item.file, "level": item.level, "found": item.message} for item in composed.checks]
+    rows += [{"file": "", "level": "left out", "found": part.message} for part in composed.missing]
+    show_table(
+        artifact_key("checks", current_recording.get()),
+        rows,
+        f"{len(composed.files)} files checked, {len(composed.missing)} left out, {len(composed.checks)} with a remark",
+    )
+    return composed
 
 
 def without_report(findings: Findings, missing: list[Missing]) -> Findings:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -167,6 +167,16 @@ class Run:
     def _ended(self, stage: str, state: Literal["computed", "cached", "skipped", "failed"], seconds: float) -> None:
         self.stages[stage] = StageRun(state=state, seconds=seconds)
         tell(StageEvent(self.path.name, stage, "ended", 1.0, state))
+
+    def lacks(self, parts: Sequence[Missing]) -> None:
+        """Note what did not pass the checks before publishing.
+
+        Raises:
+            ContractBroken: a bundle is made anew: it must not lose what it has.
+        """
+        if parts and self.job and self.job.settled:
+            raise ContractBroken(parts[0].message, f"The bundle is left as it was. {parts[0].remedy}")
+        self.missing.extend(parts)
 
     def placed(self, bundle: Path, *, written: bool) -> None:
         """Note where the bundle lies; it counts as computed if anything had to be written."""

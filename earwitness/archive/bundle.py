@@ -1,15 +1,19 @@
-"""Writing the bundle: every file that is handed over, with a manifest that proves it whole."""
+"""Writing the bundle: every file that is handed over, looked over, with a manifest that proves it whole."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pydantic import BaseModel
 
-from earwitness.archive.findings import Composed, Findings
+from earwitness.archive.findings import Composed, Findings, Missing
 from earwitness.archive.naming import recording_id
 from earwitness.archive.place import MANIFEST, check_path, manifest_text, place_bundle
-from earwitness.archive.record import describe_recording, display_names
+from earwitness.archive.planned import plan_of
+from earwitness.archive.record import RecordingJson, describe_recording, display_names
 from earwitness.archive.tables import write_rttm, write_turns, write_words
+from earwitness.checks.bundle import Plan, check_files
+from earwitness.checks.finding import Finding, errors_of
+from earwitness.clips.clip import ClipList
 from earwitness.corrections.corrections import FILE as CORRECTIONS
 from earwitness.errors import ContractBroken
 from earwitness.progress import Progress, no_progress
@@ -21,11 +25,16 @@ __all__ = ["compose_bundle", "place_bundle", "published_utterances", "recording_
 
 Writer = Callable[[Path], object]
 
+_RECORD = "recording.json"
+_REPORT = "report.html"
+_CLIPS = "clips.json"
+
 
 def compose_bundle(findings: Findings, cast_given: bool = False, progress: Progress = no_progress) -> Composed:
     """Write every file of the bundle into the store. The same findings give the same bytes.
 
-    A part whose stage failed is left out and named in `recording.json` under `missing`; the rest is published.
+    Every file is checked (`earwitness.checks`), and one that is wrong is left out. What was left out, or whose stage
+    failed, is named in `recording.json` under `missing`; the rest is published.
 
     Args:
         findings: what the stages found; their large files are taken over as they are.
@@ -33,20 +42,35 @@ def compose_bundle(findings: Findings, cast_given: bool = False, progress: Progr
         progress: told the share of files that are written.
 
     Raises:
-        ContractBroken: a stage hands over a file under a path outside the bundle.
+        ContractBroken: a stage hands over a file under a path outside the bundle, or what no bundle can do without
+            (`recording.json`, `audio.flac`) is bad.
         StorageError: the store can't be written.
     """
     utterances = published_utterances(findings)
     taken = _taken_over(findings)
-    with workspace("publish") as scratch:
-        writers = _writers(findings, utterances, cast_given)
-        files = dict(taken)
-        for number, (path, write) in enumerate(sorted(writers.items())):
-            progress(number / (len(writers) + 1), path)
-            files[path] = _written(Path(scratch), path, write)
-        files[MANIFEST] = _written(Path(scratch), MANIFEST, _text(manifest_text(files)))
+    plan = plan_of(findings, utterances)
+    with workspace("publish") as folder:
+        desk = _Desk(Path(folder), plan)
+        writers = _writers(findings, utterances)
+        for number, path in enumerate(sorted(writers)):
+            progress(number / (len(writers) + 3), path)
+            desk.write(path, writers[path])
+        desk.take(taken)
+        desk.drop_broken_clips(findings)
+        if _wants_report(findings):
+            draft = desk.describe(findings, utterances, cast_given)
+            desk.write(_REPORT, _report(findings, draft, utterances))
+        recording = desk.describe(findings, utterances, cast_given)
+        desk.write(_RECORD, _json(recording))
+        desk.refuse_without(_RECORD, "audio.flac")
+        files = {**desk.files, MANIFEST: _written(Path(folder), MANIFEST, _text(manifest_text(desk.files)))}
     progress(1.0, "bundle composed")
-    return Composed(recording_id=findings.recording_id, files=dict(sorted(files.items())))
+    return Composed(
+        recording_id=findings.recording_id,
+        files=dict(sorted(files.items())),
+        missing=desk.missing,
+        checks=desk.warnings,
+    )
 
 
 def published_utterances(findings: Findings) -> list[Utterance]:
@@ -56,6 +80,93 @@ def published_utterances(findings: Findings) -> list[Utterance]:
     if findings.transcribed is not None:
         return utterances_from_segments(findings.transcribed.segments)
     return []
+
+
+class _Desk:
+    """Where the files of one bundle are written and looked over.
+
+    Attributes:
+        files: path in the bundle → a file that passed.
+        missing: what was left out, and why.
+        warnings: what readers of the published files should know.
+    """
+
+    def __init__(self, scratch: Path, plan: Plan) -> None:
+        self._scratch = scratch
+        self._plan = plan
+        self._bad: dict[str, list[str]] = {}
+        self.files: dict[str, FileRef] = {}
+        self.warnings: list[Finding] = []
+
+    @property
+    def missing(self) -> list[Missing]:
+        return [
+            Missing(
+                stage="publish",
+                code="check-failed",
+                message=f"{path} was made but is left out: {' '.join(errors)}",
+                remedy="Report it with what recording.json says: the fault is ours, and the other files are whole.",
+            )
+            for path, errors in sorted(self._bad.items())
+        ]
+
+    def write(self, path: str, write: Writer) -> None:
+        """Write a file, and look it over."""
+        self._look_over(path, _written(self._scratch, path, write))
+
+    def take(self, files: Mapping[str, FileRef]) -> None:
+        """Look over what stages made."""
+        for path, made in sorted(files.items()):
+            self._look_over(path, made)
+
+    def _look_over(self, path: str, made: FileRef) -> None:
+        found = check_files({path: made.path}, self._plan)
+        if errors := errors_of(found).get(path):
+            self._bad[path] = errors
+        else:
+            self.files[path] = made
+            self.warnings += found
+
+    def drop_broken_clips(self, findings: Findings) -> None:
+        """A clip goes with its captions, and both go from the list."""
+        if findings.clipped is None:
+            return
+        clips = findings.clipped.listing.clips
+        whole = [clip for clip in clips if clip.path in self.files and clip.captions in self.files]
+        if len(whole) == len(clips):
+            return
+        for clip in clips:
+            if clip not in whole:
+                self.files.pop(clip.path, None)
+                self.files.pop(clip.captions, None)
+        reason = "Clips that did not pass the check before publishing were left out."
+        self.write(_CLIPS, _json(ClipList(clips=whole, reason=reason)))
+
+    def describe(self, findings: Findings, utterances: list[Utterance], cast_given: bool) -> RecordingJson:
+        """`recording.json` as things stand."""
+        known = findings.model_copy(update={"missing": [*findings.missing, *self.missing]})
+        return describe_recording(known, utterances, cast_given=cast_given, checks=self.warnings)
+
+    def refuse_without(self, *paths: str) -> None:
+        """Stop if a file is bad that the bundle can't do without."""
+        for path in paths:
+            if path in self._bad:
+                raise ContractBroken(
+                    f"{path} did not pass the check before publishing: {' '.join(self._bad[path])}",
+                    "Report this with the recording's name: the fault is ours, and nothing was published.",
+                )
+
+
+def _wants_report(findings: Findings) -> bool:
+    """A run that failed to publish tries again without the report, which draws on everything."""
+    failed = any(part.stage == "publish" for part in findings.missing)
+    return not failed and bool((findings.settings.get("publish") or {}).get("report", True))
+
+
+def _report(findings: Findings, recording: RecordingJson, utterances: list[Utterance]) -> Writer:
+    from earwitness.report.page import build_report
+
+    return lambda path: path.write_bytes(build_report(findings, recording, utterances))
 
 
 def _taken_over(findings: Findings) -> dict[str, FileRef]:
@@ -70,10 +181,10 @@ def _taken_over(findings: Findings) -> dict[str, FileRef]:
     return files
 
 
-def _writers(findings: Findings, utterances: list[Utterance], cast_given: bool) -> dict[str, Writer]:
+def _writers(findings: Findings, utterances: list[Utterance]) -> dict[str, Writer]:
+    """Everything but the record and the report, which tell of the rest."""
     names = display_names(findings)
-    recording = describe_recording(findings, utterances, cast_given=cast_given)
-    writers: dict[str, Writer] = {"recording.json": _json(recording)}
+    writers: dict[str, Writer] = {}
     if findings.corrections:
         writers[CORRECTIONS] = _json(findings.corrections)
     if findings.diarized is not None:
@@ -83,18 +194,13 @@ def _writers(findings: Findings, utterances: list[Utterance], cast_given: bool) 
     if findings.aligned is not None:
         words = read_words(findings.aligned.words.path)
         writers["words.parquet"] = lambda path: write_words(words, names, path)
-    if recording.language is not None:
-        writers |= _transcript(utterances, names, recording.language)
+    found = findings.aligned or findings.transcribed
+    if found is not None:
+        writers |= _transcript(utterances, names, found.language)
     if findings.summarized is not None:
         writers |= _notes(findings, utterances)
     if findings.clipped is not None:
-        writers["clips.json"] = _json(findings.clipped.listing)
-    # a run that failed to publish tries again without the report, which draws on everything
-    failed = any(part.stage == "publish" for part in findings.missing)
-    if (findings.settings.get("publish") or {}).get("report", True) and not failed:
-        from earwitness.report.page import build_report
-
-        writers["report.html"] = lambda path: path.write_bytes(build_report(findings, recording, utterances))
+        writers[_CLIPS] = _json(findings.clipped.listing)
     return writers
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import Field
 
 from earwitness.audio.facts import ListeningCopy, Preprocessed, Validated
+from earwitness.checks.finding import Finding
 from earwitness.clips.clip import Clipped
 from earwitness.corrections.corrections import Corrections
 from earwitness.engines.engine import EngineUse
@@ -63,3 +64,5 @@ class Composed(StageResult):
 
     recording_id: str
     files: dict[str, FileRef]
+    missing: list[Missing] = Field(default_factory=list, description="files that did not pass the check, left out")
+    checks: list[Finding] = Field(default_factory=list, description="what the checks say of the files in it")

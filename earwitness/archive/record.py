@@ -10,6 +10,7 @@ import earwitness
 from earwitness.archive.findings import Findings, Missing
 from earwitness.archive.ledgers import CoverageLedger, DoubtLedger, coverage_ledger, doubt_ledger
 from earwitness.audio.facts import Enhancement, Quality
+from earwitness.checks.finding import Finding
 from earwitness.corrections.corrections import Corrections
 from earwitness.engines.engine import EngineUse
 from earwitness.schema import SCHEMA_VERSION, Provenance, Record, StageResult
@@ -113,6 +114,7 @@ class RecordingJson(Record):
     receipts: Receipts = Field(default_factory=Receipts)
     coverage: CoverageLedger
     doubts: DoubtLedger
+    checks: list[Finding] = Field(default_factory=list, description="what the checks before publishing found to mind")
 
 
 _STAGES = {
@@ -127,13 +129,16 @@ _STAGES = {
 }
 
 
-def describe_recording(findings: Findings, utterances: Sequence[Utterance], *, cast_given: bool) -> RecordingJson:
+def describe_recording(
+    findings: Findings, utterances: Sequence[Utterance], *, cast_given: bool, checks: Sequence[Finding] = ()
+) -> RecordingJson:
     """Put together everything that is known about a recording apart from its words.
 
     Args:
         findings: what the stages found.
         utterances: the published transcript, speakers as diarization labels.
         cast_given: a cast file was handed in.
+        checks: what the checks before publishing say of the files.
     """
     facts, names = findings.validated.facts, display_names(findings)
     found = findings.aligned or findings.transcribed
@@ -176,6 +181,7 @@ def describe_recording(findings: Findings, utterances: Sequence[Utterance], *, c
         timings=_timings(findings),
         coverage=coverage_ledger(findings, utterances),
         doubts=doubt_ledger(findings, utterances, names),
+        checks=list(checks),
     )
 
 

@@ -17,6 +17,21 @@ MEDIA_SUFFIXES = frozenset(_ENDINGS.split())
 _MANIFEST = "manifest-sha256.txt"
 
 
+def check_name(path: Path) -> None:
+    """Whether a file's name can be written down: results, manifests and pages are UTF-8.
+
+    Raises:
+        BadRecording: its bytes are not UTF-8 (old archives and memory sticks hold such names).
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise BadRecording(
+            f"The name of {path} is not UTF-8: the marks stand for bytes that are no text.",
+            "Rename it, or the folder that is spelled so (convmv -f latin1 -t utf8 does it for many).",
+        ) from error
+
+
 def recordings_in(folder: Path) -> list[Path]:
     """Every recording below a folder, sorted; hidden files, links and finished bundles are passed over.
 

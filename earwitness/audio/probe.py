@@ -10,6 +10,8 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from earwitness.audio.ffmpeg import FORMATS, PROTOCOLS
+from earwitness.audio.find import check_name
+from earwitness.audio.lookalike import EXPORT_AGAIN, GIVE_ANOTHER, lookalike_of, wav_fault
 from earwitness.errors import BadRecording, ToolFailed
 from earwitness.schema import Record
 
@@ -19,30 +21,10 @@ _MEMORY = 3 << 30  # address space, most of it libraries; headers that ask for g
 
 MAX_CHANNELS = 64
 MAX_RATE_HZ = 768_000
-
-_REMEDY = "Give an audio or video file, such as WAV, FLAC, MP3, M4A, OGG, WebM or MP4."
-
-_UNKNOWN = "not a recording"
-
-# First bytes of things that people mistake for recordings, or that pose as ones.
-_DISGUISES = (
-    (b"#EXTM3U", "an HLS playlist, which only points to other files"),
-    (b"ffconcat", "an ffconcat script, which only points to other files"),
-    (b"[playlist]", "a playlist, which only points to other files"),
-    (b"v=0\r\n", "an SDP description, which only points to a network stream"),
-    (b"v=0\n", "an SDP description, which only points to a network stream"),
-    (b"<!DOCTYPE", "a web page"),
-    (b"<html", "a web page"),
-    (b"<?xml", "an XML document"),
-    (b"PK\x03\x04", "a ZIP archive"),
-    (b"Rar!", "a RAR archive"),
-    (b"\x1f\x8b", "a gzip archive"),
-    (b"7z\xbc\xaf", "a 7-Zip archive"),
-    (b"%PDF", "a PDF document"),
-    (b"\x89PNG", "a PNG picture"),
-    (b"\xff\xd8\xff", "a JPEG picture"),
-    (b"GIF8", "a GIF picture"),
-)
+MIN_RATE_HZ = 1_000
+"""A file of one sample a second would grow 16,000 times on its way to the speech engines' rate."""
+MAX_SAMPLES_A_SECOND = 64 * 96_000
+"""Over all channels: what is measured at once stays small."""
 
 
 class AudioTrack(Record):
@@ -77,6 +59,7 @@ def probe(path: Path) -> Probed:
         BadRecording: not audio, no audio track, or a header that can't be true.
         ToolFailed: the child was killed from outside, or took too long.
     """
+    check_name(path)
     script = Path(__file__).with_name("probe_child.py")
     command = [sys.executable, "-P", str(script), str(path.absolute()), PROTOCOLS, FORMATS]
     try:
@@ -95,32 +78,45 @@ def probe(path: Path) -> Probed:
         _explain_death(path, done)
     answer = json.loads(done.stdout)
     if "error" in answer:
-        raise BadRecording(f"{path.name} is {disguise_of(path)} ({answer['error']}).", _REMEDY)
+        seems = lookalike_of(path)
+        raise BadRecording(f"{path.name} is {seems.kind}.", seems.remedy, technical=answer["error"])
     probed = _checked(path, answer)
     for track in probed.audio:
-        if track.channels > MAX_CHANNELS or track.sample_rate_hz > MAX_RATE_HZ:
-            raise BadRecording(
-                f"{path.name} declares {track.channels} channels at {track.sample_rate_hz} Hz; up to {MAX_CHANNELS} "
-                f"channels and {MAX_RATE_HZ} Hz are read.",
-                "Its header is damaged, or it needs converting first.",
-            )
+        _check_track(path, track)
     return probed
 
 
 def _checked(path: Path, answer: dict[str, Any]) -> Probed:
+    tracks = answer.pop("tracks")
     answer["audio"] = [track for track in answer["audio"] if track["channels"] > 0 and track["sample_rate_hz"] > 0]
     try:
         probed = Probed(**answer)
     except ValidationError as error:
-        raise BadRecording(f"{path.name} has a header that makes no sense.", _REMEDY) from error
-    if not probed.audio:
-        kind = disguise_of(path)
-        what = "a video without sound" if probed.has_video else f"a {probed.container} file without a readable track"
-        raise BadRecording(
-            f"{path.name} holds no audio track that can be decoded: it is {what if kind == _UNKNOWN else kind}.",
-            _REMEDY,
-        )
-    return probed
+        raise BadRecording(f"{path.name} has a header that makes no sense.", EXPORT_AGAIN) from error
+    if probed.audio:
+        return probed
+    if probed.has_video:
+        raise BadRecording(f"{path.name} is a video without sound that could be decoded.", GIVE_ANOTHER)
+    if tracks:
+        why = wav_fault(path) or "it is stored in a way that can't be decoded here, or its header is damaged"
+        raise BadRecording(f"The sound of {path.name} can't be read: {why}.", EXPORT_AGAIN)
+    raise BadRecording(f"{path.name} holds no audio track.", GIVE_ANOTHER)
+
+
+def _check_track(path: Path, track: AudioTrack) -> None:
+    """Refuse what no recording needs before a decoder spends memory on it."""
+    samples = track.channels * track.sample_rate_hz
+    rates = MIN_RATE_HZ <= track.sample_rate_hz <= MAX_RATE_HZ
+    if rates and track.channels <= MAX_CHANNELS and samples <= MAX_SAMPLES_A_SECOND:
+        return
+    channels = "1 channel" if track.channels == 1 else f"{track.channels:,} channels"
+    raise BadRecording(
+        f"The header of {path.name} says {channels} of {track.sample_rate_hz:,} samples a second. Allowed are up to "
+        f"{MAX_CHANNELS} channels, {MIN_RATE_HZ:,} to {MAX_RATE_HZ:,} samples a second, and {MAX_SAMPLES_A_SECOND:,} "
+        "over all channels.",
+        f"If that can't be true, its header is damaged: {EXPORT_AGAIN[0].lower()}{EXPORT_AGAIN[1:]} If it is, convert "
+        "it to 48,000 samples a second first.",
+    )
 
 
 def _explain_death(path: Path, done: "subprocess.CompletedProcess[bytes]") -> None:
@@ -132,22 +128,7 @@ def _explain_death(path: Path, done: "subprocess.CompletedProcess[bytes]") -> No
     if "ModuleNotFoundError" in lines[-1] or "ImportError" in lines[-1]:
         raise ToolFailed(f"PyAV can't be loaded ({lines[-1]}).", "Reinstall the av package.")
     raise BadRecording(
-        f"The header of {path.name} is so damaged that its parser breaks ({lines[-1]}).",
-        "Export the recording again from the program or device that made it.",
+        f"The header of {path.name} is so damaged that the program which reads it breaks down.",
+        EXPORT_AGAIN,
+        technical=lines[-1][:400],
     )
-
-
-def disguise_of(path: Path) -> str:
-    """What a file that is no recording seems to be, for people."""
-    with path.open("rb") as file:
-        head = file.read(1024)
-    for magic, name in _DISGUISES:
-        if head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(magic):
-            return f"{name}, {_UNKNOWN}"
-    if head and b"\0" not in head and head.isascii():
-        return f"plain text, {_UNKNOWN}"
-    if not head:
-        return f"empty, {_UNKNOWN}"
-    if head[4:8] == b"ftyp":
-        return "an MP4 file without its index (an interrupted recording): its sound can't be found"
-    return _UNKNOWN

@@ -6,7 +6,12 @@ This script imports nothing of Earwitness: it must start fast.
 
 import json
 import sys
+from itertools import islice
 from typing import Any
+
+MAX_TRACKS = 32
+MAX_TAGS = 64
+MAX_TAG_CHARS = 1_000
 
 
 def describe(path: str, protocols: str, formats: str) -> dict[str, Any]:
@@ -17,11 +22,11 @@ def describe(path: str, protocols: str, formats: str) -> dict[str, Any]:
     with av.open(f"file:{path}", options=options, metadata_errors="replace") as container:
         tags: dict[str, str] = {}
         audio = []
-        for stream in container.streams.audio:
+        for stream in container.streams.audio[:MAX_TRACKS]:
             context = stream.codec_context
             if context is None:  # no decoder for it; PyAV's own types say this can't be
                 continue  # type: ignore[unreachable]
-            tags |= stream.metadata
+            tags |= _bounded(stream.metadata)
             audio.append(
                 {
                     "codec": context.codec.canonical_name,
@@ -39,11 +44,18 @@ def describe(path: str, protocols: str, formats: str) -> dict[str, Any]:
             "container": container.format.name,
             "duration_ms": None if container.duration is None else container.duration // 1000,
             "bit_rate_bps": container.bit_rate or None,
-            "tags": tags | container.metadata,
+            "tags": _bounded(tags | _bounded(container.metadata)),
             "has_video": bool(videos),
             "streams": len(container.streams),
+            "tracks": len(container.streams.audio),
             "audio": audio,
         }
+
+
+def _bounded(tags: dict[str, str]) -> dict[str, str]:
+    """Tags of bounded size: a header may hold a gigabyte of them. The container's come last, so they are kept."""
+    kept = islice(reversed(tags.items()), MAX_TAGS)
+    return {name[:MAX_TAG_CHARS]: text[:MAX_TAG_CHARS] for name, text in kept}
 
 
 def _ms(duration: int | None, time_base: Any) -> int | None:

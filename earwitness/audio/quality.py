@@ -37,7 +37,6 @@ class Reading:
     estimated: bool = False
     """The declared duration is itself only an estimate from the bit rate."""
     decode_errors: int = 0
-    first_error: str = ""
     ending: str = ""
     """What is wrong with the file's end; empty: nothing."""
     streamed: bool = False
@@ -187,8 +186,8 @@ def _loudness(metrics: Metrics) -> float:
 def _integrity(reading: Reading, add: Add) -> float:
     factor = 1.0
     if reading.decode_errors:
-        count = f"{reading.decode_errors} error{'s' if reading.decode_errors > 1 else ''}"
-        text = f"The decoder met {count} (the first: {reading.first_error}); damaged parts are missing."
+        text = "A place in it is" if reading.decode_errors == 1 else f"{reading.decode_errors} places in it are"
+        text += " damaged and could not be decoded; what was there is missing."
         add(IssueCode.DAMAGED, "serious" if reading.decode_errors > 20 else "warning", text)
         factor *= 0.93
     if reading.ending:

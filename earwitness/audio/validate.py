@@ -9,6 +9,8 @@ from earwitness.audio.decode import Part, decode_and_measure, even_mix, write_sp
 from earwitness.audio.endings import Ending, ending_of
 from earwitness.audio.facts import IssueCode, RecordingFacts, Validated, Verdict
 from earwitness.audio.ffmpeg import Report
+from earwitness.audio.find import check_name
+from earwitness.audio.lookalike import EXPORT_AGAIN
 from earwitness.audio.measure import Measured
 from earwitness.audio.probe import Probed, probe
 from earwitness.audio.quality import Reading, assess
@@ -54,6 +56,7 @@ def validate_recording(
         EngineUnavailable: there is no ffmpeg.
     """
     before = _check_file(path)
+    check_name(path)
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="sha256") as background:
         digest = background.submit(sha256_file, path)
         probed = probe(path)
@@ -106,8 +109,10 @@ def refuse_if_unusable(validated: Validated) -> None:
     serious = [issue for issue in validated.quality.issues if issue.severity == "serious"]
     found = " ".join(issue.message for issue in serious or validated.quality.issues)
     codes = {issue.code for issue in serious}
-    if IssueCode.SILENCE in codes:
+    if IssueCode.SILENCE in codes and IssueCode.SHORT not in codes:
         remedy = "Check that the right track or file was exported, and that its microphone was on."
+    elif IssueCode.SHORT in codes and IssueCode.DAMAGED in codes:
+        remedy = "Give a whole copy: most of this one is missing."
     elif IssueCode.SHORT in codes:
         remedy = "Give a longer recording, or lower validate.min_duration_s."
     else:
@@ -202,13 +207,14 @@ def _decode(
                 f"The slice starts at {slice_ms[0] / 1000:.1f} s, but {path.name} lasts {declared / 1000:.1f} s.",
                 "Give a slice inside the recording.",
             )
-        why = f" ({report.reason})" if report.errors or report.returncode else ""
-        raise BadRecording(
-            f"No sound could be decoded from {path.name}{why}.",
-            "Export it again from the program or device that made it.",
-        )
+        damaged = report.errors > 0 or bool(report.returncode)
+        why = "its header can be read, but what follows is damaged" if damaged else "it has a header and no samples"
+        raise BadRecording(f"No sound could be decoded from {path.name}: {why}.", EXPORT_AGAIN, technical=report.reason)
     if measured.nonfinite >= measured.samples * track.channels:
-        raise BadRecording(f"No sample of {path.name} is a number.", "Export it again, as 16-bit WAV for instance.")
+        raise BadRecording(
+            f"No sample of {path.name} is a number (a fault of the program that made it).",
+            "Export it again, as 16-bit WAV for instance.",
+        )
     mix = choose_mix(measured, even_mix(track))
     over = max(1.0, 10 ** ((measured.metrics.peak_dbfs or 0) / 20))
     if over > 1.0:  # floats over full scale: turned down, not cut off
@@ -216,7 +222,7 @@ def _decode(
     if mix.weights != even_mix(track):
         write_speech(part, track, mix.weights, target, limit_s=limit_s)
     if not target.is_file():  # less sound than a sample at 16 kHz
-        raise BadRecording(f"No sound could be decoded from {path.name}.", "Export it again.")
+        raise BadRecording(f"No sound could be decoded from {path.name}.", EXPORT_AGAIN)
     note = "" if index == 0 else f"Track {index + 1} of {len(probed.audio)} is used."
     return _Decoded(index, measured, report, mix, target, note)
 
@@ -265,7 +271,6 @@ def _reading(facts: RecordingFacts, decoded: _Decoded, ending: Ending) -> Readin
         declared_ms=facts.declared_duration_ms if facts.slice_ms is None else None,
         estimated=facts.container in _ESTIMATED_CONTAINERS,
         decode_errors=report.errors,
-        first_error=report.reason if report.errors else "",
         ending=ending.note,
         streamed=ending.streamed,
         nonfinite=facts.nonfinite_samples,

@@ -7,6 +7,7 @@ from typing import Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from earwitness.errors import printable
 from earwitness.result import Outcome, RunResult
 
 
@@ -17,7 +18,7 @@ class ProgressDisplay:
         self._console = Console(stderr=True, highlight=False)
         self._bars = Progress(
             SpinnerColumn(finished_text="[green]✓"),
-            TextColumn("{task.fields[recording]}", style="dim"),
+            TextColumn("{task.fields[recording]}", style="dim", markup=False),
             TextColumn("{task.description:<10}"),
             BarColumn(bar_width=24),
             TextColumn("{task.percentage:>3.0f} %"),
@@ -56,11 +57,13 @@ class ProgressDisplay:
             self._forget_waiting()
             if not self._console.is_terminal:
                 if event.kind == "ended":
-                    self._console.print(f"{event.recording}: {event.stage} {event.note}", markup=False)
+                    self._console.print(f"{printable(event.recording)}: {event.stage} {event.note}", markup=False)
                 return
             key = (event.recording, event.stage)
             if key not in self._tasks:
-                self._tasks[key] = self._bars.add_task(event.stage, total=1.0, recording=event.recording, note="")
+                self._tasks[key] = self._bars.add_task(
+                    event.stage, total=1.0, recording=printable(event.recording), note=""
+                )
             done = 1.0 if event.kind == "ended" and event.note in {"computed", "cached"} else event.share
             self._bars.update(self._tasks[key], completed=done, note=event.note)
 
@@ -72,7 +75,7 @@ class ProgressDisplay:
 
 def describe(result: RunResult) -> str:
     """A few lines for a person: what happened, what to mind, where to look."""
-    lines = [f"{result.source}: {result.outcome.value}"]
+    lines = [f"{printable(result.source)}: {result.outcome.value}"]
     if result.error is not None:
         lines.append(f"  {result.error.message}")
         if result.error.remedy:

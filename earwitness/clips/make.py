@@ -1,11 +1,14 @@
 """From words and sound to clips that are ready to post."""
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from earwitness.audio.ffmpeg import ffmpeg_info, running, source
+from earwitness.checks.clips import check_clip
+from earwitness.checks.finding import errors_of
 from earwitness.clips.captions import LINE_CHARS, Frame, cues_of, literal, srt
 from earwitness.clips.choose import Moment, choose_moments
 from earwitness.clips.clip import Clip, ClipList, Clipped
@@ -103,6 +106,10 @@ def make_clips(
                 path, preset = sound, "audio"
             captions = folder / f"{name}.srt"
             captions.write_text(srt(cues_of(units, start, end, LINE_CHARS), names), "utf-8")
+            size = None if fonts is None else (Frame().width, Frame().height)
+            if wrong := errors_of(check_clip(path, captions, units, start, end, size)):
+                warnings.append(f"{name} was left out: {' '.join(chain(*wrong.values()))}")
+                continue
             clip = Clip(
                 id=name,
                 start_s=start / 1000,

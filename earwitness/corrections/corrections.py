@@ -14,6 +14,8 @@ _LABEL = r"^SPEAKER_\d{2,}$"
 _UTTERANCE = r"^u\d{4,}$"
 Label = Annotated[str, Field(pattern=_LABEL)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
+MAX_BYTES = 16 << 20
+"""Some 100,000 edits."""
 
 
 class WordEdit(Record):
@@ -105,6 +107,10 @@ def load_corrections(path: Path) -> Corrections:
         UsageError: it can't be read, or holds something that is not allowed; names the place.
     """
     try:
+        if path.stat().st_size > MAX_BYTES:
+            raise UsageError(
+                f"The corrections {path} are too large: at most {MAX_BYTES >> 20} MB are read.", f"Is it a {FILE}?"
+            )
         return Corrections.model_validate(json.loads(path.read_text("utf-8")))
     except OSError as error:
         raise UsageError(
@@ -118,8 +124,9 @@ def load_corrections(path: Path) -> Corrections:
             f"The corrections {path} can't be used: {place}: {reason}.",
             "See docs/corrections.md, or drop them all with earwitness fix BUNDLE --reset.",
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
+        why = "not UTF-8 text" if isinstance(error, UnicodeDecodeError) else f"not JSON ({error})"
         raise UsageError(
-            f"The corrections {path} are not JSON ({error}).",
+            f"The corrections {path} are {why}.",
             "Mend the file, or drop all corrections with earwitness fix BUNDLE --reset.",
         ) from error

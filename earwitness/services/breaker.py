@@ -126,9 +126,11 @@ def _tell(service: str) -> None:
 
 
 def _refusal(service: str, wait_s: float) -> ServiceUnavailable:
+    """The message may become the reason for another engine, and stand in a bundle: no countdown in it."""
     return ServiceUnavailable(
-        f"{service} failed several times in a row and is left alone for another {max(1, round(wait_s))} s.",
-        "Wait, then run again: finished stages are kept. earwitness doctor shows which services are left alone.",
+        f"{service} failed several times in a row and is left alone for a while.",
+        f"Wait another {max(1, round(wait_s))} s, then run again: finished stages are kept. earwitness doctor shows "
+        "which services are left alone.",
         service=service,
         retry_after_s=round(wait_s, 3),
     )

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from earwitness.errors import BadTranscript
+from earwitness.speech.sidecar import MAX_TIME_MS, read_text
 from earwitness.speech.turns import Turn
 
 
@@ -28,10 +29,10 @@ def read_rttm(path: Path) -> list[Turn]:
     """Turns of an RTTM file, of all recordings in it, by start; lines without length are dropped.
 
     Raises:
-        BadTranscript: a SPEAKER line has too few columns or a time that is no number.
+        BadTranscript: not readable as text, or a SPEAKER line has too few columns or a time that is no number.
     """
     turns = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(read_text(path).split("\n"), 1):
         columns = line.split()
         if not columns or columns[0] != "SPEAKER":
             continue
@@ -43,6 +44,12 @@ def read_rttm(path: Path) -> list[Turn]:
                 f"Line {number} of {path.name} is no RTTM: {line[:80]!r}.",
                 "A line reads: SPEAKER <file> 1 <start> <length> <NA> <NA> <speaker> <NA> <NA>.",
             ) from error
+        if end_ms > MAX_TIME_MS:
+            raise BadTranscript(
+                f"Line {number} of {path.name} ends after {end_ms // 3_600_000:,} hours; up to "
+                f"{MAX_TIME_MS // 3_600_000} are allowed.",
+                "Check the unit: times are seconds.",
+            )
         if end_ms > start_ms >= 0:
             turns.append(Turn(start_ms=start_ms, end_ms=end_ms, speaker=speaker))
     return sorted(turns, key=lambda turn: (turn.start_ms, turn.end_ms, turn.speaker))

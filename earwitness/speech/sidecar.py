@@ -15,8 +15,13 @@ from earwitness.speech.transcript_formats import RawSegment
 SUFFIXES = (".stm", ".srt", ".vtt", ".json", ".jsonl", ".txt")
 """Looked for beside a recording, in this order: the formats that carry most come first."""
 
-MAX_BYTES = 64 * 1024 * 1024
+MAX_BYTES = 16 * 1024 * 1024
+"""Four days of talk as plain text or captions."""
+MAX_JSON_BYTES = 64 * 1024 * 1024
+"""Of `.json` and `.jsonl`: a day of words with their times."""
 MAX_LINE = 1_000_000
+MAX_SEGMENTS = 200_000
+"""A line every two seconds, for four and a half days."""
 MAX_TIME_MS = 7 * 24 * 3600 * 1000
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b\ufeff\ufffe]")
@@ -89,6 +94,11 @@ def read_transcript_file(path: Path) -> TranscriptFile:
         raw = formats.from_jsonl(text)
     else:
         raw = formats.from_plain(text)
+    if len(raw) > MAX_SEGMENTS:
+        raise BadTranscript(
+            f"The transcript {path.name} has {len(raw):,} parts; at most {MAX_SEGMENTS:,} are allowed.",
+            "Give the transcript of one recording only.",
+        )
     segments, repairs = _repair([segment for segment in raw if segment.text.strip()])
     if not segments:
         raise BadTranscript(
@@ -128,10 +138,13 @@ def read_text(path: Path) -> str:
         BadTranscript: missing, too large, or not text.
     """
     try:
+        if not path.is_file():
+            raise BadTranscript(f"The transcript {path} is not a file.", "Give the path of a text file.")
         size = path.stat().st_size
-        if size > MAX_BYTES:
+        limit = MAX_JSON_BYTES if path.suffix.lower() in {".json", ".jsonl"} else MAX_BYTES
+        if size > limit:
             raise BadTranscript(
-                f"The transcript {path.name} has {size / 1e6:.0f} MB; at most {MAX_BYTES / 1e6:.0f} MB are read.",
+                f"The transcript {path.name} has {size / 1e6:.0f} MB; at most {limit / 1e6:.0f} MB are read.",
                 "Give the transcript of one recording only.",
             )
         data = path.read_bytes()
@@ -140,7 +153,7 @@ def read_text(path: Path) -> str:
             f"The transcript {path} can't be read ({error.strerror or error}).", "Check the path and its permissions."
         ) from error
     text = _decode(data).replace("\r\n", "\n").replace("\r", "\n")
-    controls = len(_CONTROL.findall(text))
+    controls = sum(1 for _ in _CONTROL.finditer(text))
     if controls > 16 and controls > len(text) / 20:
         raise BadTranscript(
             f"The transcript {path.name} is not text.",
@@ -211,15 +224,29 @@ def _repair(raw: Sequence[RawSegment]) -> tuple[list[Segment], list[str]]:
         repairs.append(f"{negative} segments started before the recording; they now start at 0.")
     if backwards:
         repairs.append(f"{backwards} segments did not end after their start; their ends are estimated.")
-    return [_finish(segment, ordered[index + 1 :]) for index, segment in enumerate(ordered)], repairs
+    upcoming = _upcoming(ordered)
+    return [_finish(segment, after) for segment, after in zip(ordered, upcoming, strict=True)], repairs
 
 
-def _finish(segment: RawSegment, later: Sequence[RawSegment]) -> Segment:
+def _upcoming(segments: Sequence[RawSegment]) -> list[int | None]:
+    """For each segment the start of the first one below it that starts later than it does."""
+    found: list[int | None] = [None] * len(segments)
+    waiting: list[tuple[int, int]] = []  # (start, place) of those above that still look for theirs, by falling start
+    for place, segment in enumerate(segments):
+        start = segment.start_ms
+        if start is None:
+            continue
+        while waiting and waiting[-1][0] < start:
+            found[waiting.pop()[1]] = start
+        waiting.append((start, place))
+    return found
+
+
+def _finish(segment: RawSegment, upcoming: int | None) -> Segment:
     start, end = segment.start_ms, segment.end_ms
     if start is None:
         end = None
     elif end is None:
-        upcoming = next((s.start_ms for s in later if s.start_ms is not None and s.start_ms > start), None)
         # a slow reading of the text, unless somebody else is written down sooner
         end = start + max(500, 600 * len(segment.text.split()))
         end = end if upcoming is None else min(end, max(upcoming, start + 100))

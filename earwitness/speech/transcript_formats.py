@@ -67,26 +67,16 @@ _TAG = re.compile(r"</?[a-zA-Z0-9][^<>\n]*>|\{\\[^{}\n]*\}")
 @dataclass(slots=True)
 class _Cue:
     line: int
-    stamps: str
+    start_ms: int
+    end_ms: int
     body: list[str]
 
 
 def from_subtitles(text: str, *, vtt: bool) -> list[RawSegment]:
     """SRT or WebVTT; speakers from voice tags or from `Name: text`."""
-    import pysubs2
-
-    cues = list(_vtt_cues(text) if vtt else _srt_cues(text))
-    # pysubs2 takes cue names and notes for text, and drops a last line that is a bare number: it gets clean cues, each
-    # followed by a number that it may drop
-    clean = "\n\n".join(f"{cue.stamps}\n" + "\n".join(cue.body) + "\n\n0" for cue in cues)
-    subs = pysubs2.SSAFile.from_string(
-        ("WEBVTT\n\n" if vtt else "") + clean, "vtt" if vtt else "srt", keep_html_tags=True
-    )
     segments = []
-    for cue, event in zip(cues, subs, strict=True):
-        negative = ["-" in sign for sign, _ in _STAMP.findall(cue.stamps)]
-        start, end = (-t if minus else t for t, minus in zip((event.start, event.end), negative, strict=True))
-        segments += _voices(event.text.replace("\\N", "\n"), start, end, cue.line)
+    for cue in _vtt_cues(text) if vtt else _srt_cues(text):
+        segments += _voices("\n".join(cue.body), cue.start_ms, cue.end_ms, cue.line)
     return split_speakers(segments)
 
 
@@ -96,7 +86,7 @@ def _srt_cues(text: str) -> Iterator[_Cue]:
         if "-->" in line and (not line.strip() or _looks_like_stamps(line)):
             if cue:
                 yield _trimmed(cue)
-            cue = _Cue(number, _stamps(line, number), [])
+            cue = _Cue(number, *_stamps(line, number), [])
         elif cue and line.strip():
             cue.body.append(line.strip())
         elif line.strip() and not line.strip().isdigit():
@@ -116,10 +106,10 @@ def _trimmed(cue: _Cue, *, last: bool = False) -> _Cue:
         body.pop()
     if not last and len(body) > 1 and body[-1].isdigit() and not body[-2]:
         body.pop()
-    elif not last and body == [body[-1]] and cue.body and body[-1].isdigit():
+    elif not last and len(body) == 1 and body[0].isdigit():
         # an empty cue, then the next one's number
         body = []
-    return _Cue(cue.line, cue.stamps, [line for line in body if line])
+    return replace(cue, body=[line for line in body if line])
 
 
 def _vtt_cues(text: str) -> Iterator[_Cue]:
@@ -130,7 +120,7 @@ def _vtt_cues(text: str) -> Iterator[_Cue]:
         at = next((i for i, line in enumerate(lines) if "-->" in line), None)
         if at is not None and not re.match(r"(NOTE|STYLE|REGION)\b", first):
             body = [line.strip() for line in lines[at + 1 :] if line.strip()]
-            yield _Cue(number + at, _stamps(lines[at], number + at), body)
+            yield _Cue(number + at, *_stamps(lines[at], number + at), body)
         number += len(lines) + 1
 
 
@@ -138,20 +128,23 @@ def _looks_like_stamps(line: str) -> bool:
     return len(line) < 400 and bool(re.match(r"\s*-?\d|\s*-->", line))
 
 
-def _stamps(line: str, number: int) -> str:
+def _stamps(line: str, number: int) -> tuple[int, int]:
     found = _STAMP.findall(line[:400])
     if len(found) < 2:
         raise BadTranscript(
             f"Line {number} is not a pair of times: {line.strip()[:80]!r}.",
             _SUBTITLES_HELP,
         )
-    return " --> ".join(sign + _padded(stamp) for sign, stamp in found[:2])
+    start, end = (-_ms(stamp) if sign else _ms(stamp) for sign, stamp in found[:2])
+    return start, end
 
 
-def _padded(stamp: str) -> str:
+def _ms(stamp: str) -> int:
     clock, fraction = re.split(r"[.,]", stamp)
-    *hours, minutes, seconds = clock.split(":")
-    return f"{int(hours[0]) if hours else 0:02d}:{int(minutes):02d}:{int(seconds):02d}.{fraction.ljust(3, '0')}"
+    seconds = 0
+    for part in clock.split(":"):
+        seconds = seconds * 60 + int(part)
+    return seconds * 1000 + int(fraction.ljust(3, "0"))
 
 
 def _voices(text: str, start: int, end: int, line: int) -> list[RawSegment]:

@@ -130,7 +130,7 @@ def _media() -> dict[str, bytes]:
         soundfile.write(scratch / "audio.flac", _sound(), RATE)
         quiet = [ffmpeg, "-v", "error", "-bitexact", "-i", str(scratch / "audio.flac")]
         aac = ["-c:a", "aac", "-b:a", "64k", "-bitexact"]
-        picture = ["-f", "lavfi", "-i", "color=0x20303c:s=240x240:r=10", "-shortest", "-pix_fmt", "yuv420p"]
+        picture = ["-f", "lavfi", "-i", "color=0x20303c:s=1080x1080:r=2", "-shortest", "-pix_fmt", "yuv420p"]
         jobs: dict[str, list[str]] = {
             "listen.m4a": [*quiet, *aac, "-movflags", "+faststart"],
             "clip-1.mp4": [*quiet, *picture, "-ss", "60", "-t", "15", *aac],

@@ -1,0 +1,142 @@
+"""Looking over a whole bundle, file by file."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from earwitness.checks.documents import check_document
+from earwitness.checks.finding import Finding, error
+from earwitness.checks.media import WITHIN_MS, check_media
+from earwitness.checks.page import check_page
+from earwitness.checks.subtitles import Spoken, check_subtitles
+from earwitness.checks.tables import check_table
+from earwitness.checks.text import check_text
+from earwitness.clips.captions import Frame
+from earwitness.clips.clip import Clip
+
+SIZES = {"square": (Frame().width, Frame().height)}
+"""Preset of a clip → width and height of its picture; others may have any."""
+_DAMAGED_WITHIN_MS = 5_000
+_MOST_WORDS_A_WORD = 3
+"""Of a text about a transcript: names and clocks come on top of what was said."""
+_NOTES_WORDS = 20_000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a bundle should hold."""
+
+    duration_ms: int
+    damaged: bool = False
+    """The source is: its copies may differ in length by what was lost."""
+    words: int = 0
+    """Of the transcript."""
+    turns: int | None = None
+    """Rows of `turns.parquet`; None: any."""
+    rows: int | None = None
+    """Of `words.parquet`; None: any."""
+    spoken: Sequence[Spoken] = ()
+    """When somebody speaks, by the transcript."""
+    clips: Sequence[Clip] = field(default_factory=list)
+
+
+def check_files(files: Mapping[str, Path], plan: Plan) -> list[Finding]:
+    """Check files of a bundle, each by its own rules.
+
+    Args:
+        files: path in the bundle → where it lies, all but the manifest.
+        plan: what they should hold.
+
+    Returns:
+        Findings by file; none for a bundle that is fine.
+    """
+    found: list[Finding] = []
+    for name, path in sorted(files.items()):
+        if not path.is_file() or not path.stat().st_size:
+            found.append(error(name, "It is missing." if not path.exists() else "It is empty."))
+        else:
+            found += _RULES.get(name, _clip_file)(path, name, plan)
+    return found
+
+
+def _sound(path: Path, name: str, plan: Plan) -> list[Finding]:
+    within = _DAMAGED_WITHIN_MS + plan.duration_ms // 10 if plan.damaged else WITHIN_MS
+    return check_media(path, name, length_ms=plan.duration_ms, within_ms=within)
+
+
+def _captions(path: Path, name: str, plan: Plan) -> list[Finding]:
+    return check_subtitles(path, name, length_ms=plan.duration_ms, spoken=plan.spoken)
+
+
+def _transcript(path: Path, name: str, plan: Plan) -> list[Finding]:
+    most = 100 + plan.words * _MOST_WORDS_A_WORD + 10 * len(plan.spoken)
+    return check_text(path, name, least_words=plan.words, most_words=most)
+
+
+def _prose(path: Path, name: str, plan: Plan) -> list[Finding]:
+    return check_text(path, name, least_words=min(1, plan.words), most_words=_NOTES_WORDS + plan.words)
+
+
+def _document(path: Path, name: str, plan: Plan) -> list[Finding]:
+    return check_document(path, name)
+
+
+def _turns(path: Path, name: str, plan: Plan) -> list[Finding]:
+    return check_table(path, name, length_s=plan.duration_ms / 1000, rows=plan.turns)
+
+
+def _words(path: Path, name: str, plan: Plan) -> list[Finding]:
+    return check_table(path, name, length_s=plan.duration_ms / 1000, rows=plan.rows)
+
+
+def _rttm(path: Path, name: str, plan: Plan) -> list[Finding]:
+    from earwitness.errors import BadTranscript
+    from earwitness.speech.rttm import read_rttm
+
+    found = check_text(path, name)
+    if found:
+        return found
+    try:
+        turns = read_rttm(path)
+    except BadTranscript as problem:
+        return [error(name, problem.message)]
+    if plan.turns and not turns:
+        return [error(name, f"It has no turns; there should be {plan.turns:,}.")]
+    if any(turn.end_ms > plan.duration_ms + 1_000 for turn in turns):
+        return [error(name, "It has turns after the end of the recording.")]
+    return []
+
+
+def _page(path: Path, name: str, plan: Plan) -> list[Finding]:
+    return check_page(path, name)
+
+
+def _clip_file(path: Path, name: str, plan: Plan) -> list[Finding]:
+    """Its frames were decoded and its captions held against the words when it was cut (`checks.clips`)."""
+    for clip in plan.clips:
+        length = round((clip.end_s - clip.start_s) * 1000)
+        if name == clip.path:
+            return check_media(path, name, length_ms=length, size=SIZES.get(clip.preset))
+        if name == clip.captions:
+            return check_subtitles(path, name, length_ms=length)
+    return [error(name, "No bundle has a file of that name, so nobody can say whether it is right.")]
+
+
+_RULES = {
+    "recording.json": _document,
+    "transcript.json": _document,
+    "notes.json": _document,
+    "clips.json": _document,
+    "corrections.json": _document,
+    "transcript.txt": _transcript,
+    "transcript.srt": _captions,
+    "transcript.vtt": _captions,
+    "notes.md": _prose,
+    "story.md": _prose,
+    "turns.parquet": _turns,
+    "turns.rttm": _rttm,
+    "words.parquet": _words,
+    "audio.flac": _sound,
+    "listen.m4a": _sound,
+    "report.html": _page,
+}
