@@ -152,6 +152,13 @@ class StorageError(Terminal):
     exit_code = ExitCode.STORAGE
 
 
+class StoreUnreachable(Transient):
+    """The service behind EARWITNESS_STORE does not answer, or not as it should."""
+
+    code = "store-unreachable"
+    exit_code = ExitCode.STORAGE
+
+
 class DamagedFile(ValueError):
     """A stored file is missing or its digest differs; loading code treats it as a cache miss.
 

@@ -25,3 +25,13 @@ def checkpoints_path() -> Path:
 def locks_path() -> Path:
     """One lock file a checkpoint key."""
     return home() / "locks"
+
+
+def leases_path() -> Path:
+    """One file a run in progress: what it uses is never cleaned away."""
+    return home() / "leases"
+
+
+def scratch_path() -> Path:
+    """Unfinished work, on the store's own disk."""
+    return store_path() / "tmp"

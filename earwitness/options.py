@@ -46,7 +46,7 @@ class StageSettings(BaseModel):
 
 
 class Limits(BaseModel):
-    """How long and how often a stage may try. Never part of a checkpoint's key."""
+    """How long and how often a stage may try, and what it leaves free. Never part of a checkpoint's key."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -54,6 +54,7 @@ class Limits(BaseModel):
     retry_delay_s: float = Field(default=2.0, ge=0, le=600, description="first pause; doubles each time, with jitter")
     min_timeout_s: float = Field(default=900, gt=0, description="time limit of a try, for short recordings")
     timeout_per_hour_s: float = Field(default=14_400, gt=0, description="added per hour of sound")
+    min_free_gb: float = Field(default=1.0, ge=0, description="room that a run leaves on each disk; else it is refused")
 
 
 class ValidateSettings(StageSettings):

@@ -51,9 +51,11 @@ def process_recording(path: Path, options: RunOptions | None = None) -> State[Ru
         )
         refuse_if_unusable(validated)
         run.duration_ms = validated.facts.duration_ms
+        forecast = estimate(validated, engines, want.clip)
         if want.dry_run:
-            run.estimate = estimate(validated, engines, want.clip)
+            run.estimate = forecast
             return run.state()
+        run.expect(forecast)
 
         speech = run.do(preprocess, validated=validated, settings=want.preprocess, engine=engines["preprocess"])
         limit_s = time_limit_s(want.limits, speech.duration_ms)

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +22,9 @@ from earwitness.job import Job
 from earwitness.options import RunOptions
 from earwitness.result import ErrorInfo, Estimate, Outcome, RunResult, StageRun
 from earwitness.schema import StageResult
+from earwitness.storage.clean import sweep_scratch
+from earwitness.storage.leases import using_store
+from earwitness.storage.room import need_room
 from tasks.progress import StageEvent, current_recording, tell
 from tasks.stage import failure_of, on_this_machine
 
@@ -58,6 +62,7 @@ class Run:
         self.estimate: Estimate | None = None
         self.error: EarwitnessError | None = None
         self._clock = time.perf_counter()
+        self._lease = ExitStack()
         current_recording.set(path.name)
 
     def __enter__(self) -> Self:
@@ -66,6 +71,7 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> Literal[False] | bool:
+        self._lease.close()
         if isinstance(error, EarwitnessError):
             log.error("%s: %s", self.path.name, error)
             self.error = error
@@ -73,11 +79,26 @@ class Run:
         return False
 
     def begin(self, job: Job) -> Job:
-        """Take over what was planned."""
+        """Take over what was planned; from now on nobody cleans away what the run uses.
+
+        Raises:
+            StorageError: there is too little room to begin with.
+        """
         self.job = job
         self.options = job.options
         self.engines.update(job.engines)
+        self._lease.enter_context(using_store(f"run {job.recording_id}"))
+        sweep_scratch()
+        need_room(0, self.options.out, self.options.limits.min_free_gb)
         return job
+
+    def expect(self, forecast: Estimate) -> None:
+        """Refuse now what would fail for want of room in an hour.
+
+        Raises:
+            StorageError: there is too little room for what will be made.
+        """
+        need_room(forecast.storage_bytes, self.options.out, self.options.limits.min_free_gb)
 
     def use(self, stage: str, engine: EngineUse) -> EngineUse:
         """Note an engine that could only be chosen on the way."""

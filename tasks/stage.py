@@ -13,10 +13,10 @@ from prefect.states import get_state_exception
 from prefect.tasks import exponential_backoff
 
 from earwitness.errors import Transient
-from earwitness.home import checkpoints_path
 from earwitness.options import Limits
 from earwitness.schema import Provenance, StageResult
-from tasks.checkpoints import StageKey, local_policy
+from earwitness.storage.remote import remote_store
+from tasks.checkpoints import StageKey, local_checkpoints, local_policy
 
 P = ParamSpec("P")
 R = TypeVar("R", bound=StageResult)
@@ -36,6 +36,9 @@ def stage(name: str, *, version: str, unkeyed: tuple[str, ...] = ()) -> Callable
     def wrap(function: Callable[P, R]) -> Task[P, R]:
         @functools.wraps(function)
         def timed(*args: P.args, **kwargs: P.kwargs) -> R:
+            if remote := remote_store():
+                # there may be an answer that could not be read; and what is made now could not be uploaded
+                remote.check()
             started, clock = datetime.now(UTC), time.perf_counter()
             result = function(*args, **kwargs)
             provenance = Provenance(
@@ -59,20 +62,17 @@ def on_this_machine(stage_task: Task[P, R], limits: Limits) -> Task[P, R]:
     """The stage with this machine's folders and the user's retries: read now, never at import."""
     policy = stage_task.cache_policy
     assert isinstance(policy, StageKey)
-    return stage_task.with_options(
+    here = stage_task.with_options(
         cache_policy=local_policy(policy),
-        result_storage=_folder(),
         retries=limits.retries,
         retry_delay_seconds=exponential_backoff(backoff_factor=limits.retry_delay_s),
         retry_jitter_factor=0.5,
         retry_condition_fn=is_transient,
     )
-
-
-def _folder() -> Any:
-    folder = checkpoints_path()
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    # not through with_options: that takes saved blocks only, so that other processes can load them from the server;
+    # ours needs nothing but the environment
+    here.result_storage = local_checkpoints()
+    return here
 
 
 def is_transient(_task: Task[..., Any], _run: Any, state: State[Any]) -> bool:

@@ -8,7 +8,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 
 from earwitness.archive.findings import Composed
@@ -55,8 +55,7 @@ def place_bundle(composed: Composed, out: Path, progress: Progress = no_progress
             progress(1.0, "already in place")
             return target, False
         out.mkdir(parents=True, exist_ok=True)
-        with _locked(out):
-            _sweep(out)
+        sweep_bundles(out)
         _need_space(composed, out)
         with _building(out, composed.recording_id) as part:
             _fill(composed, part, progress)
@@ -155,25 +154,50 @@ def _building(out: Path, name: str) -> Iterator[Path]:
         os.close(descriptor)
 
 
+def sweep_bundles(out: Path) -> None:
+    """Remove what dead runs left half-placed; a bundle that one of them had set aside goes back if it is the only one."""
+    with _locked(out):
+        _sweep(out)
+
+
+def abandoned_bundles(out: Path) -> list[Path]:
+    """What `sweep_bundles` would remove: folders of dead runs."""
+    if not out.is_dir():
+        return []
+    with _locked(out), ExitStack() as held:
+        return [entry for entry in _abandoned(out, held) if not _belongs_back(entry)]
+
+
 def _sweep(out: Path) -> None:
-    """Remove what dead runs left; a bundle that one of them had set aside goes back if it is the only one."""
+    with ExitStack() as held:
+        for entry in _abandoned(out, held):
+            if _belongs_back(entry):
+                entry.rename(_home_of(entry))
+            else:
+                shutil.rmtree(entry)
+
+
+def _abandoned(out: Path, held: ExitStack) -> Iterator[Path]:
+    """Hidden folders whose makers are dead, each locked by us until `held` is closed."""
     for entry in sorted(out.iterdir()):
         match = _HIDDEN.match(entry.name)
         if not match or not ID_PATTERN.match(match["id"]) or entry.is_symlink() or not entry.is_dir():
             continue
         descriptor = os.open(entry, os.O_RDONLY)
+        held.callback(os.close, descriptor)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             continue
-        else:
-            home = out / match["id"]
-            if match["kind"] == "old" and not home.exists():
-                entry.rename(home)
-            else:
-                shutil.rmtree(entry)
-        finally:
-            os.close(descriptor)
+        yield entry
+
+
+def _belongs_back(entry: Path) -> bool:
+    return entry.suffix == ".old" and not _home_of(entry).exists()
+
+
+def _home_of(entry: Path) -> Path:
+    return entry.with_name(entry.name[1:].split(".", 1)[0])
 
 
 def _fill(composed: Composed, part: Path, progress: Progress) -> None:

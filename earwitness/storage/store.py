@@ -1,6 +1,11 @@
-"""A content-addressed store for the large files of finished stages."""
+"""A content-addressed store for the large files of finished stages.
+
+It lies on this machine. Where `EARWITNESS_STORE` names a shared one, every file is also uploaded there, and a file
+that is missing or damaged here is fetched from there; what is here is then a verified copy.
+"""
 
 import hashlib
+import logging
 import os
 import shutil
 import tempfile
@@ -10,8 +15,12 @@ from pathlib import Path
 from pydantic import Field, model_validator
 
 from earwitness.errors import DamagedFile, StorageError
-from earwitness.home import store_path
+from earwitness.home import scratch_path, store_path
 from earwitness.schema import Record
+from earwitness.storage.leases import HeldFolder, gate, stamp
+from earwitness.storage.remote import RemoteStore, remote_store
+
+log = logging.getLogger(__name__)
 
 _CHUNK = 1 << 20
 
@@ -26,7 +35,11 @@ def sha256_file(path: Path) -> str:
 
 
 class FileRef(Record):
-    """A file in the store, by content. Loading one whose bytes are gone or altered fails."""
+    """A file in the store, by content. Loading one whose bytes can't be had unaltered fails.
+
+    Raises:
+        StoreUnreachable: on loading, when the file is not here and the shared store does not answer.
+    """
 
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     size: int = Field(ge=0, description="bytes")
@@ -35,18 +48,34 @@ class FileRef(Record):
     @property
     def path(self) -> Path:
         """Where the bytes lie on this machine."""
-        return store_path() / self.sha256[:2] / f"{self.sha256}{self.suffix}"
+        return store_path() / _place(self.sha256, self.suffix)
 
     @model_validator(mode="after")
     def _verify(self) -> "FileRef":
+        problem = self._problem()
+        if problem and (remote := remote_store()):
+            _fetch(self, remote)
+            problem = self._problem()
+        if problem:
+            raise DamagedFile(f"stored file {problem}: {self.path}")
+        return self
+
+    def _problem(self) -> str:
         path = self.path
         try:
-            stat = path.stat()
-        except OSError as error:
-            raise DamagedFile(f"stored file missing: {path}") from error
-        if stat.st_size != self.size or _digest(path, stat.st_mtime_ns, stat.st_size, stat.st_ino) != self.sha256:
-            raise DamagedFile(f"stored file altered: {path}")
-        return self
+            with gate():
+                stamp(path)
+                stat = path.stat()
+            whole = stat.st_size == self.size and self.sha256 == _digest(
+                path, stat.st_mtime_ns, stat.st_size, stat.st_ino
+            )
+        except OSError:
+            return "missing"
+        return "" if whole else "altered"
+
+
+def _place(digest: str, suffix: str) -> str:
+    return f"{digest[:2]}/{digest}{suffix}"
 
 
 @lru_cache(maxsize=4096)
@@ -55,47 +84,86 @@ def _digest(path: Path, mtime_ns: int, size: int, inode: int) -> str:
 
 
 def keep(path: Path) -> FileRef:
-    """Move a finished file into the store (atomically; equal content is stored once).
+    """Move a finished file into the store (atomically; equal content is stored once), and upload it where shared.
 
     Args:
         path: a complete file that the caller no longer needs; it is gone afterwards.
 
     Raises:
-        StorageError: the store can't be written.
+        StorageError: the store can't be written, or the shared one refuses.
+        StoreUnreachable: the shared store did not answer for a while; the file lies in the local store.
     """
     digest, size, suffix = sha256_file(path), path.stat().st_size, path.suffix.lower()
-    target = store_path() / digest[:2] / f"{digest}{suffix}"
+    target = store_path() / _place(digest, suffix)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        if target.is_file() and sha256_file(target) == digest:
-            path.unlink()
-        else:
+        if not _is_there_already(target, digest):
             _move_into_place(path, target)
+        path.unlink(missing_ok=True)
     except OSError as error:
         raise StorageError(
             f"The store at {store_path()} can't be written ({error.strerror or error}).",
             "Free some space or point EARWITNESS_HOME at a writable folder.",
         ) from error
-    return FileRef(sha256=digest, size=size, suffix=suffix)
+    kept = FileRef(sha256=digest, size=size, suffix=suffix)
+    if remote := remote_store():
+        remote.upload(target, f"store/{_place(digest, suffix)}")
+    return kept
+
+
+def _is_there_already(target: Path, digest: str) -> bool:
+    if not target.is_file() or sha256_file(target) != digest:
+        return False
+    with gate():  # it may have been cleaned away while we read it; from now on it is ours
+        return stamp(target)
 
 
 def _move_into_place(path: Path, target: Path) -> None:
-    part = target.with_name(f"{target.name}.{os.getpid()}.part")
-    try:
-        shutil.move(path, part)
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
+    if path.stat().st_dev == target.parent.stat().st_dev:
+        _rename_into_place(path, target)
+        return
+    with workspace("keep") as folder:
+        part = Path(folder) / "part"
+        shutil.copyfile(path, part)
+        _rename_into_place(part, target)
+
+
+def _rename_into_place(part: Path, target: Path) -> None:
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
+    with gate():
         part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+        stamp(target)
+
+
+def _fetch(ref: FileRef, remote: RemoteStore) -> None:
+    """Bring a file from the shared store, if its bytes there are the right ones."""
+    name = f"store/{_place(ref.sha256, ref.suffix)}"
+    with workspace("fetch") as folder:
+        part = Path(folder) / "part"
+        for _ in range(2):  # a second time, in case the way here was to blame
+            part.unlink(missing_ok=True)
+            if not remote.fetch(name, part):
+                log.warning("%s is missing in the store %s: it is made anew", name, remote.url)
+                return
+            if part.stat().st_size == ref.size and sha256_file(part) == ref.sha256:
+                ref.path.parent.mkdir(parents=True, exist_ok=True)
+                _rename_into_place(part, ref.path)
+                return
+    log.warning("%s is damaged in the store %s: it is removed there and made anew", name, remote.url)
+    # where it stayed, the upload of the good one would find an object of the same size and leave it
+    remote.remove(name)
 
 
 def workspace(purpose: str) -> "tempfile.TemporaryDirectory[str]":
-    """A scratch folder on the store's own disk, so that `keep` is a rename. Use as a context manager."""
-    scratch = store_path() / "tmp"
+    """A scratch folder on the store's own disk, so that `keep` is a rename. Use as a context manager.
+
+    It is locked while this process lives: what a killed process leaves is recognised and swept.
+    """
+    scratch = scratch_path()
     try:
         scratch.mkdir(parents=True, exist_ok=True)
-        return tempfile.TemporaryDirectory(prefix=f"{purpose}-", dir=scratch)
+        return HeldFolder(f"{purpose}-", scratch)
     except OSError as error:
         raise StorageError(
             f"No scratch folder can be made in {scratch} ({error.strerror or error}).",
