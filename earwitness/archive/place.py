@@ -155,7 +155,7 @@ def _building(out: Path, name: str) -> Iterator[Path]:
 
 
 def sweep_bundles(out: Path) -> None:
-    """Remove what dead runs left half-placed; a bundle that one of them had set aside goes back if it is the only one."""
+    """Remove what dead runs left half-placed; a bundle that one had set aside goes back if it is the only one."""
     with _locked(out):
         _sweep(out)
 

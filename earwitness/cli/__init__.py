@@ -14,6 +14,8 @@ _COMMANDS: Mapping[str, str] = {
     "run": "Process recordings: who said what and when, notes, clips, a bundle.",
     "notes": "Write notes from a transcript alone.",
     "doctor": "Check that this machine has what Earwitness needs.",
+    "storage": "Show what is kept where, verify it, and what could go.",
+    "clean": "Remove what nothing needs any more.",
     "demo": "Process real and synthetic speech to see what comes out.",
 }
 

@@ -124,7 +124,8 @@ class RemoteStore:
             ) from error
         except ValueError as error:
             raise UsageError(
-                f"{VARIABLE} is {self.url}, which no file system answers for.", "Use s3://bucket/prefix or file:///path."
+                f"{VARIABLE} is {self.url}, which no file system answers for.",
+                "Use s3://bucket/prefix or file:///path.",
             ) from error
         return fs, root
 

@@ -1,0 +1,41 @@
+"""Ages and sizes as people write and read them."""
+
+import re
+from pathlib import Path
+
+import click
+
+DEFAULT_AGE = "30d"
+_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 7 * 86_400}
+_AGE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([smhdw])\s*$")
+
+
+class Age(click.ParamType):
+    """`30d`, `12h`, `90m`, `45s`, `4w`: seconds."""
+
+    name = "age"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds of a text; what is a number already stays."""
+        if isinstance(value, int | float):
+            return float(value)
+        match = _AGE.match(str(value))
+        if not match:
+            self.fail(f"{value!r} is not an age. Give a number and a unit: s, m, h, d or w, such as 30d.", param, ctx)
+        return float(match[1]) * _UNITS[match[2]]
+
+
+def amount(count: int) -> str:
+    """Bytes for people, in powers of 1000."""
+    if count < 1000:
+        return f"{count} B"
+    for unit, size in (("kB", 1e3), ("MB", 1e6), ("GB", 1e9)):
+        if count < 1000 * size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count / 1e12:.1f} TB"
+
+
+def bundles_folder(given: Path | None) -> Path | None:
+    """The folder that was asked for, else the usual one if it is there."""
+    usual = Path("earwitness-out")
+    return given if given is not None else usual if usual.is_dir() else None
