@@ -1,6 +1,7 @@
 """Prefect's cache as checkpoints: what decides a key, and locks that a kill frees."""
 
 import asyncio
+import re
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,8 @@ from earwitness.schema import StageResult, digest_of
 from earwitness.storage.checkpoints import read_checkpoint, write_checkpoint
 from earwitness.storage.locks import POLL_S, FileLocks
 from earwitness.storage.store import FileRef
+
+_SHARED_KEY = re.compile(r"-[0-9a-f]{64}$")
 
 
 @dataclass
@@ -143,7 +146,9 @@ class Checkpoints(LocalFileSystem):
 
     def write_path(self, path: str, content: bytes, _sync: bool = True) -> str:  # type: ignore[override]
         """Write a result, whole or not at all."""
-        write_checkpoint(self._key(path), content)
+        key = self._key(path)
+        # Prefect also keeps the exceptions of failed tasks, under random names: no other machine asks for those
+        write_checkpoint(key, content, share=_SHARED_KEY.search(key) is not None)
         return path
 
     async def awrite_path(self, path: str, content: bytes) -> str:

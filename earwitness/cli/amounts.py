@@ -10,19 +10,16 @@ _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 7 * 86_400}
 _AGE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([smhdw])\s*$")
 
 
-class Age(click.ParamType):
-    """`30d`, `12h`, `90m`, `45s`, `4w`: seconds."""
+def seconds_of(_context: click.Context, _option: click.Parameter, text: str) -> float:
+    """`30d`, `12h`, `90m`, `45s`, `4w` in seconds: a callback of options.
 
-    name = "age"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Seconds of a text; what is a number already stays."""
-        if isinstance(value, int | float):
-            return float(value)
-        match = _AGE.match(str(value))
-        if not match:
-            self.fail(f"{value!r} is not an age. Give a number and a unit: s, m, h, d or w, such as 30d.", param, ctx)
-        return float(match[1]) * _UNITS[match[2]]
+    Raises:
+        BadParameter: it is not of that form.
+    """
+    match = _AGE.match(text)
+    if not match:
+        raise click.BadParameter(f"{text!r} is not an age. Give a number and a unit (s, m, h, d, w), such as 30d.")
+    return float(match[1]) * _UNITS[match[2]]
 
 
 def amount(count: int) -> str:

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import click
 
-from earwitness.cli.amounts import DEFAULT_AGE, Age, amount, bundles_folder
+from earwitness.cli.amounts import DEFAULT_AGE, amount, bundles_folder, seconds_of
 
 
 @click.command()
 @click.option(
     "--older-than",
-    type=Age(),
+    callback=seconds_of,
     default=DEFAULT_AGE,
     show_default=True,
     metavar="AGE",

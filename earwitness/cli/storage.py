@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from earwitness.cli.amounts import DEFAULT_AGE, Age, amount, bundles_folder
+from earwitness.cli.amounts import DEFAULT_AGE, amount, bundles_folder, seconds_of
 from earwitness.errors import ExitCode, UsageError
 
 
@@ -17,7 +17,12 @@ from earwitness.errors import ExitCode, UsageError
 @click.option("--repair", is_flag=True, help="With --verify: remove what is damaged, so that it is computed anew.")
 @click.option("--remote", is_flag=True, help="With --verify: read the shared store as well (downloads all of it).")
 @click.option(
-    "--older-than", type=Age(), default=DEFAULT_AGE, show_default=True, metavar="AGE", help="As for clean, e.g. 30d."
+    "--older-than",
+    callback=seconds_of,
+    default=DEFAULT_AGE,
+    show_default=True,
+    metavar="AGE",
+    help="As for clean, e.g. 30d.",
 )
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where bundles are [earwitness-out].")
 def storage(as_json: bool, verify: bool, repair: bool, remote: bool, older_than: float, out: Path | None) -> int:

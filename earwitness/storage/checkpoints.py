@@ -43,17 +43,22 @@ def read_checkpoint(key: str) -> bytes:
     return fetched
 
 
-def write_checkpoint(key: str, content: bytes) -> None:
+def write_checkpoint(key: str, content: bytes, *, share: bool = True) -> None:
     """Write a checkpoint, whole or not at all, here and in the shared store.
 
     A shared store that fails now costs this run nothing: the answer is safe here, and other machines compute it again.
+
+    Args:
+        key: a file name.
+        content: what `read_checkpoint` will give back.
+        share: not for what concerns this run alone.
 
     Raises:
         StorageError: it can't be written here.
     """
     _write_here(checkpoints_path() / key, content)
     try:
-        if remote := remote_store():
+        if share and (remote := remote_store()):
             remote.write(f"checkpoints/{key}", content)
     except EarwitnessError as error:
         log.warning("the checkpoint %s stays on this machine: %s", key, error)
