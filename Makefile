@@ -1,7 +1,7 @@
 # Needs Python 3.11, 3.12 or 3.13, and make. Everything else goes into .venv; nothing is installed on the system.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help install demo test bench lint format docs lock clean
+.PHONY: help install demo test bench soak lint format docs lock clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -36,6 +36,9 @@ bench: install ## print the figures: speed, errors, the price of orchestration (
 	@for file in tests/bench/bench_$(BENCH).py; do \
 		echo "== $$file"; $(PY) -m "tests.bench.$$(basename $$file .py)" $(ARGS) || exit 1; \
 	done
+
+soak: install ## kill runs at random moments and see that nothing is lost (ARGS="--kills 30 --minutes 20")
+	@$(PY) -m tests.soak.soak $(ARGS)
 
 lint: install ## check style, format and types
 	@failed=; \

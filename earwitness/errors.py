@@ -63,7 +63,16 @@ def _rebuild(cls: type[EarwitnessError], message: str, remedy: str, details: dic
 
 
 class Transient(EarwitnessError):
-    """May succeed when tried again."""
+    """May succeed when tried again.
+
+    A service may say when: pass `retry_after_s=` (seconds) among the details, and the next try waits at least so long.
+    """
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """Seconds until another try makes sense; None when nobody said."""
+        value = self.details.get("retry_after_s")
+        return float(value) if value is not None else None
 
 
 class Terminal(EarwitnessError):
@@ -143,6 +152,20 @@ class ToolFailed(Transient):
 
     code = "tool-failed"
     exit_code = ExitCode.UNAVAILABLE
+
+
+class ServiceUnavailable(Transient):
+    """A hosted service is down, overrun, or left alone for a while because it kept failing."""
+
+    code = "service-unavailable"
+    exit_code = ExitCode.UNAVAILABLE
+
+
+class Interrupted(Terminal):
+    """The user, or the system, asked the run to stop."""
+
+    code = "interrupted"
+    exit_code = ExitCode.INTERRUPTED
 
 
 class StorageError(Terminal):

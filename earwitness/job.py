@@ -1,67 +1,97 @@
 """Everything that is decided about one recording before anybody listens to it."""
 
 from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, Field
 
 from earwitness.archive.naming import recording_id
+from earwitness.archive.reading import Bundle, is_bundle, read_bundle
 from earwitness.audio.ffmpeg import ffmpeg_info
+from earwitness.corrections.corrections import FILE as CORRECTIONS
+from earwitness.corrections.corrections import Corrections, load_corrections
 from earwitness.engines.engine import EngineUse
 from earwitness.errors import BadRecording, UsageError
-from earwitness.options import RunOptions, parse_slice
+from earwitness.options import RunOptions, parse_slice, read_options
 from earwitness.profiles import resolve
 from earwitness.schema import Record
 from earwitness.speech.diarize import choose_diarizer
 from earwitness.speech.sidecar import find_sidecar
 from earwitness.speech.transcribe import choose_recogniser
 from earwitness.storage.store import sha256_file
+from earwitness.storage.whereabouts import last_seen, remember
 from earwitness.words.cast import Cast, load_cast
+
+HEARING = ("validate", "preprocess", "listen", "diarize", "transcribe", "align")
+"""Stages that work on sound: what they found holds whatever is put right afterwards."""
 
 
 class Job(Record):
     """A recording, the resolved options, and the engines that will work on it."""
 
     source: Path
+    source_name: str
     sha256: str
     recording_id: str
     slice_ms: tuple[int, int] | None
     options: RunOptions
     cast: Cast | None
+    corrections: Corrections = Field(default_factory=Corrections)
     sidecar: Path | None
     sidecar_sha256: str | None
     engines: dict[str, EngineUse]
+    found: bool = Field(default=True, description="False: the recording is gone, there are only its checkpoints")
+    settled: tuple[str, ...] = Field(
+        default=(), description="stages whose part a bundle has, which it must not lose by being made anew"
+    )
 
 
 def check_options(options: RunOptions) -> None:
     """Find out what is wrong with the files that the options name, before anything is started.
 
     Raises:
-        UsageError: the cast or the transcript can't be used.
+        UsageError: the cast, the transcript or the corrections can't be used.
     """
     if options.cast:
         load_cast(options.cast)
+    if isinstance(options.corrections, Path):
+        load_corrections(options.corrections)
     _given_transcript(options)
 
 
 def plan_job(path: Path, options: RunOptions) -> Job:
     """Look at a file and settle what will be done with it.
 
+    Args:
+        path: a recording, or the bundle of one, which is then made anew in its place with its own settings.
+        options: as the user gave them.
+
     Raises:
         BadRecording: there is no readable file at `path`.
         UsageError: the cast, the transcript or a setting can't be used.
         EngineUnavailable: an engine that was asked for by name can't run here.
     """
+    if is_bundle(path):
+        return plan_again(path, options)
     resolved = resolve(options)
     cast = load_cast(options.cast) if options.cast else None
     sidecar = _given_transcript(resolved) or _sidecar_of(path, resolved)
     digest = _digest(path)
     slice_ms = parse_slice(options.slice) if options.slice else None
     ffmpeg = EngineUse(name="ffmpeg", version=ffmpeg_info().version)
+    name = recording_id(path.name, digest, slice_ms)
+    remember(digest, path)
+    if sidecar:
+        remember(sha256_file(sidecar), sidecar)
     return Job(
         source=path,
+        source_name=path.name,
         sha256=digest,
-        recording_id=recording_id(path.name, digest, slice_ms),
+        recording_id=name,
         slice_ms=slice_ms,
         options=_count_from_cast(resolved, cast),
         cast=cast,
+        corrections=_corrections(options, options.out / name / CORRECTIONS),
         sidecar=sidecar,
         sidecar_sha256=sha256_file(sidecar) if sidecar else None,
         engines={
@@ -72,6 +102,95 @@ def plan_job(path: Path, options: RunOptions) -> Job:
             "transcribe": choose_recogniser(resolved.transcribe, sidecar),
         },
     )
+
+
+def plan_again(folder: Path, options: RunOptions) -> Job:
+    """Settle how a bundle is made anew, in its place: as it was made, apart from what `options` says otherwise.
+
+    The engines of the stages that listen to sound are those that the bundle names, so that their checkpoints hold even
+    where a better engine has come to this machine since.
+
+    Raises:
+        UsageError: it is no bundle that can be read, or `options` ask for something that needs a run of its own.
+    """
+    recorded = read_bundle(folder).recording
+    if folder.absolute().name != recorded.recording_id:
+        raise UsageError(
+            f"The bundle {folder} was renamed: it is called {recorded.recording_id}.",
+            "Give the folder that name again.",
+        )
+    for name in ("profile", "slice", "transcript", "speakers", "min_speakers", "max_speakers"):
+        if name in options.model_fields_set and getattr(options, name) is not None:
+            raise UsageError(
+                f"{name} can't be changed for a bundle, which is {folder}.", "Run the recording itself with it."
+            )
+    settings = {
+        stage: {**given, **_given(options, stage)} for stage, given in recorded.settings.items() if given is not None
+    }
+    wanted = read_options({"profile": recorded.profile, **settings})
+    resolved = resolve(
+        wanted.model_copy(update={"limits": options.limits, "dry_run": options.dry_run, "out": folder.parent})
+    )
+    source = last_seen(recorded.source.sha256)
+    missing = {part.stage for part in recorded.missing}
+    known = {stage: use for stage, use in recorded.engines.items() if stage in HEARING and stage not in missing}
+    transcript = known.get("transcribe")
+    sidecar = last_seen(transcript.model) if transcript and transcript.name == "sidecar" else None
+    ffmpeg = EngineUse(name="ffmpeg", version=ffmpeg_info().version)
+    span = recorded.slice
+    return Job(
+        source=source or Path(recorded.source.name),
+        source_name=recorded.source.name,
+        sha256=recorded.source.sha256,
+        recording_id=recorded.recording_id,
+        slice_ms=(round(span.start_s * 1000), round(span.end_s * 1000)) if span else None,
+        options=resolved,
+        cast=load_cast(options.cast) if options.cast else recorded.cast,
+        corrections=_corrections(options, folder / CORRECTIONS),
+        sidecar=sidecar,
+        sidecar_sha256=transcript.model if sidecar and transcript else None,
+        engines={
+            "validate": ffmpeg,
+            "preprocess": ffmpeg,
+            "listen": ffmpeg,
+            **({} if "diarize" in known else {"diarize": choose_diarizer(resolved.diarize)}),
+            **({} if "transcribe" in known else {"transcribe": choose_recogniser(resolved.transcribe, None)}),
+            **known,
+        },
+        found=source is not None,
+        settled=tuple(stage for stage in HEARING if stage not in missing),
+    )
+
+
+def found_again(bundle: Bundle, recording: Path) -> None:
+    """Note where the recording of a bundle lies now.
+
+    Raises:
+        BadRecording: there is no readable file at `recording`.
+        UsageError: it is another recording.
+    """
+    source = bundle.recording.source
+    if _digest(recording) != source.sha256:
+        raise UsageError(
+            f"{recording} is not the recording of this bundle: its content is another.",
+            f"Give the file that was called {source.name} (SHA-256 {source.sha256[:12]}…).",
+        )
+    remember(source.sha256, recording)
+
+
+def _given(options: RunOptions, stage: str) -> dict[str, Any]:
+    settings: BaseModel = getattr(options, "validate_" if stage == "validate" else stage)
+    return settings.model_dump(exclude_unset=True)
+
+
+def _corrections(options: RunOptions, kept: Path) -> Corrections:
+    """Those that were given, else those that the bundle holds."""
+    given = options.corrections
+    if isinstance(given, Corrections):
+        return given
+    if given is not None:
+        return load_corrections(given)
+    return load_corrections(kept) if kept.is_file() else Corrections()
 
 
 def _digest(path: Path) -> str:

@@ -8,11 +8,12 @@ import re
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
+from earwitness.corrections.corrections import Corrections
 from earwitness.errors import UsageError
 
 
@@ -35,9 +36,16 @@ class Profile(StrEnum):
 
 
 class StageSettings(BaseModel):
-    """Base of the settings of one stage; exactly these enter the key of its checkpoint."""
+    """Base of the settings of one stage; these enter the key of its checkpoint, `UNKEYED` apart."""
+
+    UNKEYED: ClassVar[frozenset[str]] = frozenset({"retries"})
+    """What never decides an answer; not recorded in the bundle either."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    retries: int | None = Field(
+        default=None, ge=0, le=10, description="further tries after a transient failure; empty: as limits.retries says"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -52,6 +60,9 @@ class Limits(BaseModel):
 
     retries: int = Field(default=2, ge=0, le=10, description="further tries after a transient failure")
     retry_delay_s: float = Field(default=2.0, ge=0, le=600, description="first pause; doubles each time, with jitter")
+    retry_total_s: float = Field(
+        default=600, ge=0, le=86_400, description="pauses of a stage together; no further try that would need more"
+    )
     min_timeout_s: float = Field(default=900, gt=0, description="time limit of a try, for short recordings")
     timeout_per_hour_s: float = Field(default=14_400, gt=0, description="added per hour of sound")
     min_free_gb: float = Field(default=1.0, ge=0, description="room that a run leaves on each disk; else it is refused")
@@ -190,6 +201,9 @@ class RunOptions(BaseModel):
     out: Path = Field(default=Path("earwitness-out"), description="folder that bundles are written to")
     cast: Path | None = Field(default=None, description="cast file (YAML or TOML): people, characters, roles")
     transcript: Path | None = Field(default=None, description="a transcript of the recording, aligned to it")
+    corrections: Corrections | Path | None = Field(
+        default=None, description="what a person put right, all of it (corrections.json); empty: what the bundle holds"
+    )
     speakers: int | None = Field(default=None, ge=1, le=50, description="exact number of speakers, if known")
     min_speakers: int | None = Field(default=None, ge=1, le=50, description="at least this many speakers")
     max_speakers: int | None = Field(default=None, ge=1, le=50, description="at most this many speakers")
@@ -226,6 +240,11 @@ class RunOptions(BaseModel):
         if low is not None and high is not None and low > high:
             raise ValueError(f"min_speakers ({low}) is more than max_speakers ({high})")
         return self
+
+    def retries_of(self, stage: str) -> int:
+        """How often a stage is tried again after a transient failure."""
+        own: int | None = getattr(getattr(self, "validate_" if stage == "validate" else stage, None), "retries", None)
+        return self.limits.retries if own is None else own
 
 
 def read_options(values: Mapping[str, Any]) -> RunOptions:

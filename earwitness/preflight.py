@@ -15,8 +15,10 @@ from urllib.request import urlopen
 
 from pydantic import Field
 
+from earwitness.errors import EarwitnessError
 from earwitness.home import home
 from earwitness.schema import Record
+from earwitness.services.breaker import breaker_states
 
 _TOOL_TIMEOUT_S = 5.0
 _SERVER_TIMEOUT_S = 1.5
@@ -67,6 +69,7 @@ def check_machine() -> list[Check]:
         _bundled_models,
         _hub_models,
         _token,
+        _services,
         _gpu,
         _folders,
         _prefect,
@@ -222,6 +225,21 @@ def _token() -> Iterator[Check]:
         state="ok" if found else "warn",
         found=found or "none: pyannote's gated models can't be fetched",
         remedy="" if found else "Only for pyannote community-1: set HF_TOKEN, or run hf auth login.",
+    )
+
+
+def _services() -> Iterator[Check]:
+    try:
+        states = breaker_states()
+    except EarwitnessError as error:
+        yield Check(name="hosted services", state="warn", found=error.message, remedy=error.remedy)
+        return
+    resting = [f"{state.service} (for another {state.wait_s:.0f} s)" for state in states if state.state == "open"]
+    yield Check(
+        name="hosted services",
+        state="warn" if resting else "ok",
+        found=f"left alone because they kept failing: {', '.join(resting)}" if resting else "none that kept failing",
+        remedy="Wait: they are tried again by themselves." if resting else "",
     )
 
 

@@ -5,6 +5,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, overload
 
+from earwitness.archive.reading import is_bundle
 from earwitness.job import check_options
 from earwitness.options import RunOptions, read_options
 from earwitness.result import RunResult
@@ -20,13 +21,14 @@ def run_flow(path: PathArgument | Sequence[PathArgument], **options: Any) -> Run
     """Process a recording, or several.
 
     Args:
-        path: a sound or video file, a folder that stands for every recording in it, or a list of both.
+        path: a sound or video file, a folder that stands for every recording in it, or a list of both. A bundle
+            stands for its recording and is made anew in its place, with its own settings and `corrections`.
         **options: the fields of `earwitness.options.RunOptions`: `profile="podcast"`, `out="bundles"`,
             `cast="cast.yaml"`, `transcript="talk.srt"`, `speakers=4`, `clip={"count": 2}`, ...
 
     Returns:
-        The result of a file; a list of results for a folder or a list. A recording that fails is a result with
-        `outcome="failed"` and an `error`, never an exception.
+        The result of a file or bundle; a list of results for a folder or a list. A recording that fails is a result
+        with `outcome="failed"` and an `error`, never an exception.
 
     Raises:
         UsageError: an option is unknown or not acceptable, or names a file that can't be used.
@@ -34,7 +36,8 @@ def run_flow(path: PathArgument | Sequence[PathArgument], **options: Any) -> Run
     chosen = read_options(options)
     check_options(chosen)
     if isinstance(path, str | PathLike):
-        return _one(Path(path), chosen) if not Path(path).is_dir() else _many([Path(path)], chosen)
+        single = not Path(path).is_dir() or is_bundle(Path(path))
+        return _one(Path(path), chosen) if single else _many([Path(path)], chosen)
     return _many([Path(item) for item in path], chosen)
 
 

@@ -7,20 +7,22 @@ from prefect.client.schemas.objects import State
 
 from earwitness.audio.validate import refuse_if_unusable
 from earwitness.clips.make import choose_clip_maker
+from earwitness.corrections.voices import merge_voices
 from earwitness.estimate import estimate
 from earwitness.notes.summarize import choose_writer
 from earwitness.options import RunOptions
 from earwitness.result import RunResult
 from earwitness.words.align import choose_aligner
-from tasks.align import align
+from tasks.align import align, share_out
 from tasks.cast import name_voices
 from tasks.clip import clip
+from tasks.correct import put_right
 from tasks.diarize import diarize
 from tasks.findings import gather
 from tasks.listen import listen
 from tasks.plan import plan
 from tasks.preprocess import preprocess
-from tasks.publish import place, publish
+from tasks.publish import place, publish, without_report
 from tasks.run import Run
 from tasks.stage import time_limit_s
 from tasks.summarize import summarize
@@ -34,7 +36,7 @@ def process_recording(path: Path, options: RunOptions | None = None) -> State[Ru
     """Who said what and when, cited notes, clips and an archive-ready bundle of one recording.
 
     Args:
-        path: a sound or video file that the worker can read.
+        path: a sound or video file that the worker can read; or a bundle, which is made anew with `corrections`.
         options: everything that can be set; leave empty for a tabletop session with the best engines at hand.
     """
     with Run(path, options or RunOptions()) as run:
@@ -89,11 +91,14 @@ def process_recording(path: Path, options: RunOptions | None = None) -> State[Ru
                     transcribed=transcribed,
                     diarized=diarized,
                     settings=want.align,
-                    engine=run.use("align", choose_aligner(want.align, transcribed.language)),
+                    engine=run.use("align", engines.get("align") or choose_aligner(want.align, transcribed.language)),
                     time_limit_s=limit_s,
                 )
-            )
-        speakers = name_voices(diarized, aligned, job.cast)
+            ) or share_out(speech, transcribed, diarized, run)
+        if aligned is not None:
+            aligned = put_right(speech, aligned, run)
+        diarized = merge_voices(diarized, job.corrections)
+        speakers = name_voices(diarized, aligned, job.cast, job.corrections.names)
         run.names = [speaker.name for speaker in speakers] if diarized else None
 
         if aligned is not None:
@@ -108,7 +113,9 @@ def process_recording(path: Path, options: RunOptions | None = None) -> State[Ru
                     engine=run.use("summarize", choose_writer(want.summarize)),
                 )
             )
-        if aligned is not None and listening is not None:
+        if aligned is not None and listening is None:
+            run.skip("clip", because="there is no listening copy to cut clips from")
+        elif aligned is not None and listening is not None:
             clipped = run.hope(
                 run.start(
                     clip,
@@ -126,7 +133,10 @@ def process_recording(path: Path, options: RunOptions | None = None) -> State[Ru
         findings = gather(
             run, validated, speech, listening, diarized, transcribed, aligned, speakers, summarized, clipped
         )
-        composed = run.do(publish, findings=findings, cast_given=job.cast is not None)
+        cast_given = job.cast is not None
+        composed = run.hope(run.start(publish, findings=findings, cast_given=cast_given))
+        if composed is None:
+            composed = run.do(publish, findings=without_report(findings, run.missing), cast_given=cast_given)
         bundle, written = place(composed, want.out)
         run.placed(bundle, written=written)
 

@@ -6,10 +6,12 @@ from earwitness.engines.supervisor import run_supervised
 from earwitness.options import AlignSettings
 from earwitness.speech.segments import Transcribed
 from earwitness.speech.turns import Diarized
+from earwitness.words.align import ESTIMATED, estimate_words
 from earwitness.words.align import align as time_words
 from earwitness.words.transcript import Aligned, read_words
 from tasks.contracts import hold_to_contract
 from tasks.progress import stage_progress
+from tasks.run import Run
 from tasks.stage import stage
 
 
@@ -36,4 +38,13 @@ def align(
         timeout_s=time_limit_s,
         progress=stage_progress("align"),
     )
+    return hold_to_contract(result, "words", frame(read_words(result.words.path)), duration_s=speech.duration_ms / 1000)
+
+
+def share_out(speech: Preprocessed, transcribed: Transcribed, diarized: Diarized | None, run: Run) -> Aligned:
+    """What there is to publish where alignment failed for good: a later run tries it again, so this is never kept."""
+    from expectations.words import frame
+
+    engine = run.use("align", ESTIMATED)
+    result = estimate_words(speech.speech.path, transcribed, diarized, run.options.align, engine)
     return hold_to_contract(result, "words", frame(read_words(result.words.path)), duration_s=speech.duration_ms / 1000)

@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from earwitness.archive.findings import Findings
 from earwitness.engines.engine import EngineUse
 from earwitness.home import checkpoints_path, locks_path
+from earwitness.interrupt import stop_if_interrupted
 from earwitness.options import StageSettings
 from earwitness.schema import StageResult, digest_of
 from earwitness.storage.checkpoints import read_checkpoint, write_checkpoint
@@ -66,7 +67,7 @@ def content_of(value: Any) -> Any:
             return digest_of(value.digest_parts())
         case StageSettings():
             # which engine was asked for does not matter, only which one was taken: that is an input of its own
-            return value.model_dump(mode="json", exclude={"engine"})
+            return value.model_dump(mode="json", exclude={"engine", *value.UNKEYED})
         case BaseModel():
             return value.model_dump(mode="json")
         case dict():
@@ -121,6 +122,7 @@ class KernelLocks(LockManager):
 def _poll(attempt: Any, timeout: float | None) -> bool:
     deadline = None if timeout is None else time.monotonic() + timeout
     while not attempt():
+        stop_if_interrupted()
         if deadline is not None and time.monotonic() >= deadline:
             return False
         time.sleep(POLL_S)

@@ -1,9 +1,12 @@
 """Put together what a run found out: the input of *publish*."""
 
+from typing import Any
+
 from earwitness.archive.findings import Findings
 from earwitness.audio.facts import ListeningCopy, Preprocessed, Validated
 from earwitness.clips.clip import Clipped
 from earwitness.notes.notes import Summarized
+from earwitness.options import StageSettings
 from earwitness.speech.segments import Transcribed
 from earwitness.speech.turns import Diarized
 from earwitness.words.cast import Speaker
@@ -30,9 +33,9 @@ def gather(
         raise ValueError("a run has findings only after it was planned")
     return Findings(
         recording_id=run.job.recording_id,
-        source_name=run.job.source.name,
+        source_name=run.job.source_name,
         profile=run.options.profile.value,
-        settings={name.strip("_"): getattr(run.options, name).model_dump(mode="json") for name in STAGES},
+        settings={name.strip("_"): _recorded(getattr(run.options, name)) for name in STAGES},
         engines=run.engines,
         validated=validated,
         preprocessed=preprocessed,
@@ -40,9 +43,15 @@ def gather(
         diarized=diarized,
         transcribed=transcribed,
         aligned=aligned,
+        cast=run.job.cast,
+        corrections=run.job.corrections,
         speakers=speakers,
         summarized=summarized,
         clipped=clipped,
         missing=run.missing,
         warnings=run.warnings,
     )
+
+
+def _recorded(settings: StageSettings) -> dict[str, Any]:
+    return settings.model_dump(mode="json", exclude=set(settings.UNKEYED))

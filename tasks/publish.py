@@ -5,7 +5,7 @@ from pathlib import Path
 from prefect import task
 
 from earwitness.archive.bundle import compose_bundle
-from earwitness.archive.findings import Composed, Findings
+from earwitness.archive.findings import Composed, Findings, Missing
 from earwitness.archive.place import place_bundle
 from tasks.progress import stage_progress
 from tasks.stage import stage
@@ -15,6 +15,11 @@ from tasks.stage import stage
 def publish(findings: Findings, *, cast_given: bool) -> Composed:
     """Every file of the bundle, in the store."""
     return compose_bundle(findings, cast_given, stage_progress("publish"))
+
+
+def without_report(findings: Findings, missing: list[Missing]) -> Findings:
+    """What to publish where the bundle failed for good: all of it but the report, which draws on everything."""
+    return findings.model_copy(update={"missing": missing})
 
 
 @task(name="place", task_run_name="place", persist_result=False)

@@ -17,7 +17,8 @@ from prefect.utilities.annotations import opaque
 
 from earwitness.archive.findings import Missing
 from earwitness.engines.engine import EngineUse
-from earwitness.errors import ContractBroken, EarwitnessError, ExitCode
+from earwitness.errors import ContractBroken, EarwitnessError, ExitCode, UsageError
+from earwitness.interrupt import Interruption, current_interruption
 from earwitness.job import Job
 from earwitness.options import RunOptions
 from earwitness.result import ErrorInfo, Estimate, Outcome, RunResult, StageRun
@@ -29,6 +30,9 @@ from tasks.progress import StageEvent, current_recording, tell
 from tasks.stage import failure_of, on_this_machine
 
 log = logging.getLogger(__name__)
+
+READING = ("validate", "listen")
+"""Stages that read the recording itself; all others work on what these two and the store hold."""
 
 P = ParamSpec("P")
 R = TypeVar("R", bound=StageResult)
@@ -63,15 +67,20 @@ class Run:
         self.error: EarwitnessError | None = None
         self._clock = time.perf_counter()
         self._lease = ExitStack()
+        self._interruption = Interruption()
         current_recording.set(path.name)
 
     def __enter__(self) -> Self:
+        self._before = current_interruption.set(self._interruption)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> Literal[False] | bool:
         self._lease.close()
+        current_interruption.reset(self._before)
+        if error is not None and not isinstance(error, Exception):  # Ctrl-C, SIGTERM, a cancelled run
+            self._interruption.happen()
         if isinstance(error, EarwitnessError):
             log.error("%s: %s", self.path.name, error)
             self.error = error
@@ -111,7 +120,8 @@ class Run:
         tell(StageEvent(self.path.name, name, "started"))
         # opaque: Prefect would otherwise walk through every turn and segment in search of futures
         hidden: dict[str, Any] = {key: opaque(value) for key, value in inputs.items()}
-        submit: Callable[..., PrefectFuture[R]] = on_this_machine(stage_task, self.options.limits).submit
+        here = on_this_machine(stage_task, self.options.limits, self.options.retries_of(name))
+        submit: Callable[..., PrefectFuture[R]] = here.submit
         return Pending(name, submit(*args, **hidden))
 
     def take(self, pending: Pending[R]) -> R:
@@ -124,7 +134,7 @@ class Run:
         state = pending.future.state
         if not state.is_completed():
             self._ended(pending.stage, "failed", 0.0)
-            raise failure_of(state)
+            raise self._explained(pending.stage, failure_of(state))
         result: R = pending.future.result()
         if state.name == "Cached":
             self._ended(pending.stage, "cached", 0.0)
@@ -132,6 +142,15 @@ class Run:
             self._ended(pending.stage, "computed", result.provenance.seconds if result.provenance else 0.0)
         self.warnings.extend(warning for warning in result.warnings if warning not in self.warnings)
         return result
+
+    def _explained(self, stage: str, error: BaseException) -> BaseException:
+        """Why a stage that has nothing to read was run at all."""
+        if self.job is None or self.job.found or stage not in READING or not isinstance(error, EarwitnessError):
+            return error
+        return UsageError(
+            f"The checkpoint of {stage} is gone, and the recording {self.job.source_name} is not where it was.",
+            "Say where it is: earwitness fix BUNDLE --recording PATH.",
+        )
 
     def do(self, stage_task: Task[P, R], /, *args: P.args, **inputs: P.kwargs) -> R:
         """Start a stage and wait for it."""
@@ -142,12 +161,15 @@ class Run:
 
         Raises:
             ContractBroken: the stage gave wrong data, which says more about us than about the recording.
+            EarwitnessError: a bundle is made anew that has what the stage makes: it must not lose that.
         """
         try:
             return self.take(pending)
         except ContractBroken:
             raise
         except EarwitnessError as error:
+            if self.job and pending.stage in self.job.settled:
+                raise
             log.warning("%s: %s failed: %s", self.path.name, pending.stage, error)
             part = Missing(stage=pending.stage, code=error.code, message=error.message, remedy=error.remedy)
             self.missing.append(part)

@@ -1,6 +1,8 @@
 """What makes a library function a stage: a Prefect task with a checkpoint, retries and a clock."""
 
 import functools
+import logging
+import random
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -10,13 +12,15 @@ from prefect import Task, task
 from prefect.client.schemas.objects import State
 from prefect.context import TaskRunContext
 from prefect.states import get_state_exception
-from prefect.tasks import exponential_backoff
 
 from earwitness.errors import Transient
 from earwitness.options import Limits
 from earwitness.schema import Provenance, StageResult
 from earwitness.storage.remote import remote_store
+from earwitness.storage.store import disk_trouble
 from tasks.checkpoints import StageKey, local_checkpoints, local_policy
+
+log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R", bound=StageResult)
@@ -40,7 +44,12 @@ def stage(name: str, *, version: str, unkeyed: tuple[str, ...] = ()) -> Callable
                 # there may be an answer that could not be read; and what is made now could not be uploaded
                 remote.check()
             started, clock = datetime.now(UTC), time.perf_counter()
-            result = function(*args, **kwargs)
+            try:
+                result = function(*args, **kwargs)
+            except OSError as error:
+                if trouble := disk_trouble(error):
+                    raise trouble from error
+                raise
             provenance = Provenance(
                 started_at=started.isoformat(timespec="seconds"), seconds=round(time.perf_counter() - clock, 3)
             )
@@ -58,16 +67,23 @@ def stage(name: str, *, version: str, unkeyed: tuple[str, ...] = ()) -> Callable
     return wrap
 
 
-def on_this_machine(stage_task: Task[P, R], limits: Limits) -> Task[P, R]:
-    """The stage with this machine's folders and the user's retries: read now, never at import."""
+def on_this_machine(stage_task: Task[P, R], limits: Limits, retries: int | None = None) -> Task[P, R]:
+    """The stage with this machine's folders and the user's retries: read now, never at import.
+
+    Args:
+        stage_task: made by `stage`.
+        limits: of every stage.
+        retries: of this one, where it differs.
+    """
     policy = stage_task.cache_policy
     assert isinstance(policy, StageKey)
+    tries = limits.retries if retries is None else retries
     here = stage_task.with_options(
         cache_policy=local_policy(policy),
-        retries=limits.retries,
-        retry_delay_seconds=exponential_backoff(backoff_factor=limits.retry_delay_s),
-        retry_jitter_factor=0.5,
-        retry_condition_fn=is_transient,
+        retries=tries,
+        retry_delay_seconds=[0.0] * tries,  # each is filled in when it is known
+        retry_jitter_factor=0.0,  # it is in the pauses already
+        retry_condition_fn=patience(limits),
     )
     # not through with_options: that takes saved blocks only, so that other processes can load them from the server;
     # ours needs nothing but the environment
@@ -75,9 +91,32 @@ def on_this_machine(stage_task: Task[P, R], limits: Limits) -> Task[P, R]:
     return here
 
 
-def is_transient(_task: Task[..., Any], _run: Any, state: State[Any]) -> bool:
-    """Whether a failure is worth another try: decided by its class, never by its text."""
-    return isinstance(failure_of(state), Transient)
+def patience(limits: Limits) -> Callable[[Task[..., Any], Any, State[Any]], bool]:
+    """What decides whether a failed stage is tried again, and when: one for each stage of a run.
+
+    The class of the failure decides, never its text. The pause doubles from try to try, give or take a half, and is at
+    least what the error asks for. A try that would make the stage wait longer than `limits.retry_total_s` altogether
+    is not made.
+    """
+    pauses: list[float] = []
+
+    # Prefect takes a function here, and nothing else that can be called
+    def another_try(stage_task: Task[..., Any], _run: Any, state: State[Any]) -> bool:
+        error = failure_of(state)
+        if not isinstance(error, Transient):
+            return False
+        pause_s = limits.retry_delay_s * 2 ** len(pauses) * random.uniform(0.5, 1.5)
+        pause_s = max(pause_s, error.retry_after_s or 0.0)
+        if sum(pauses) + pause_s > limits.retry_total_s:
+            log.warning("%s is not tried again: that would mean to wait for another %.0f s", stage_task.name, pause_s)
+            return False
+        planned = stage_task.retry_delay_seconds
+        assert isinstance(planned, list)
+        planned[len(pauses)] = pause_s  # Prefect reads it as soon as this function says yes
+        pauses.append(pause_s)
+        return True
+
+    return another_try
 
 
 def failure_of(state: State[Any]) -> BaseException:

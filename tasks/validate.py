@@ -11,7 +11,7 @@ from tasks.progress import stage_progress
 from tasks.stage import stage
 
 
-@stage("validate", version="1", unkeyed=("path",))
+@stage("validate", version="2", unkeyed=("path",))
 def validate(
     path: Path,
     sha256: str,

@@ -10,6 +10,7 @@ from earwitness.archive.naming import recording_id
 from earwitness.archive.place import MANIFEST, check_path, manifest_text, place_bundle
 from earwitness.archive.record import describe_recording, display_names
 from earwitness.archive.tables import write_rttm, write_turns, write_words
+from earwitness.corrections.corrections import FILE as CORRECTIONS
 from earwitness.errors import ContractBroken
 from earwitness.progress import Progress, no_progress
 from earwitness.storage.store import FileRef, keep, workspace
@@ -73,6 +74,8 @@ def _writers(findings: Findings, utterances: list[Utterance], cast_given: bool) 
     names = display_names(findings)
     recording = describe_recording(findings, utterances, cast_given=cast_given)
     writers: dict[str, Writer] = {"recording.json": _json(recording)}
+    if findings.corrections:
+        writers[CORRECTIONS] = _json(findings.corrections)
     if findings.diarized is not None:
         turns = findings.diarized.turns
         writers["turns.parquet"] = lambda path: write_turns(turns, names, path)
@@ -86,7 +89,9 @@ def _writers(findings: Findings, utterances: list[Utterance], cast_given: bool) 
         writers |= _notes(findings, utterances)
     if findings.clipped is not None:
         writers["clips.json"] = _json(findings.clipped.listing)
-    if (findings.settings.get("publish") or {}).get("report", True):
+    # a run that failed to publish tries again without the report, which draws on everything
+    failed = any(part.stage == "publish" for part in findings.missing)
+    if (findings.settings.get("publish") or {}).get("report", True) and not failed:
         from earwitness.report.page import build_report
 
         writers["report.html"] = lambda path: path.write_bytes(build_report(findings, recording, utterances))

@@ -6,13 +6,14 @@ from pydantic import Field
 
 from earwitness.audio.facts import ListeningCopy, Preprocessed, Validated
 from earwitness.clips.clip import Clipped
+from earwitness.corrections.corrections import Corrections
 from earwitness.engines.engine import EngineUse
 from earwitness.notes.notes import Summarized
 from earwitness.schema import Record, StageResult
 from earwitness.speech.segments import Transcribed
 from earwitness.speech.turns import Diarized
 from earwitness.storage.store import FileRef
-from earwitness.words.cast import Speaker
+from earwitness.words.cast import Cast, Speaker
 from earwitness.words.transcript import Aligned
 
 
@@ -39,6 +40,8 @@ class Findings(Record):
     diarized: Diarized | None
     transcribed: Transcribed | None
     aligned: Aligned | None
+    cast: Cast | None = None
+    corrections: Corrections = Field(default_factory=Corrections)
     speakers: list[Speaker] = Field(default_factory=list)
     summarized: Summarized | None
     clipped: Clipped | None

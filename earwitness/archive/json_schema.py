@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from earwitness.archive.record import RecordingJson
 from earwitness.clips.clip import ClipList
+from earwitness.corrections.corrections import Corrections
 from earwitness.notes.notes import Notes
 from earwitness.schema import SCHEMA_VERSION
 from earwitness.words.formats import TranscriptJson
@@ -21,6 +22,7 @@ PUBLISHED: dict[str, type[BaseModel]] = {
     "transcript.json": TranscriptJson,
     "notes.json": Notes,
     "clips.json": ClipList,
+    "corrections.json": Corrections,
 }
 
 

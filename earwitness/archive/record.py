@@ -10,8 +10,10 @@ import earwitness
 from earwitness.archive.findings import Findings, Missing
 from earwitness.archive.ledgers import CoverageLedger, DoubtLedger, coverage_ledger, doubt_ledger
 from earwitness.audio.facts import Enhancement, Quality
+from earwitness.corrections.corrections import Corrections
 from earwitness.engines.engine import EngineUse
 from earwitness.schema import SCHEMA_VERSION, Provenance, Record, StageResult
+from earwitness.words.cast import Cast
 from earwitness.words.transcript import Utterance
 
 STATEMENT = (
@@ -62,7 +64,7 @@ class RecordedSpeaker(Record):
     name: str = Field(description="display name: used everywhere else in the bundle")
     character: str | None = None
     role: str | None = None
-    named_by: Literal["transcript", "cast", "nobody"]
+    named_by: Literal["transcript", "cast", "correction", "nobody"]
     speech_s: float | None = Field(description="seconds of this speaker's turns; absent when nobody was told apart")
     words: int = Field(ge=0)
 
@@ -99,6 +101,8 @@ class RecordingJson(Record):
     duration_s: float = Field(description="of what was worked on")
     language: str | None = Field(default=None, description="ISO 639-1; und when unknown; absent without a transcript")
     cast_given: bool = Field(description="True: a cast file named the speakers")
+    cast: Cast | None = Field(default=None, description="the cast that was given")
+    corrections: Corrections | None = Field(default=None, description="what a person put right; absent: nothing")
     speakers: list[RecordedSpeaker] = Field(default_factory=list)
     quality: Quality
     enhancement: Enhancement | None = Field(default=None, description="what was done to the engines' copy of the sound")
@@ -161,6 +165,8 @@ def describe_recording(findings: Findings, utterances: Sequence[Utterance], *, c
         duration_s=findings.preprocessed.duration_ms / 1000,
         language=found.language if found else None,
         cast_given=cast_given,
+        cast=findings.cast,
+        corrections=findings.corrections or None,
         speakers=_speakers(findings, utterances),
         quality=findings.validated.quality,
         enhancement=findings.preprocessed.enhancement,

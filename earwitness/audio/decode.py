@@ -1,17 +1,20 @@
 """Decoding a recording once: native sound to the meter, the 16 kHz mono copy to a FLAC file."""
 
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from earwitness.audio.facts import SPEECH_RATE_HZ
-from earwitness.audio.ffmpeg import Report, run, running, source
-from earwitness.audio.measure import Measured, Meter
+from earwitness.audio.ffmpeg import Report, running, source
+from earwitness.audio.measure import Measured, Meter, frame_samples
 from earwitness.audio.probe import AudioTrack
-from earwitness.errors import BadRecording
+from earwitness.audio.speech_copy import SpeechCopy
 from earwitness.progress import Progress
 
 # A block is 16 frames of 100 ms: small enough for the processor's cache, large enough to hide Python's overhead.
@@ -21,7 +24,11 @@ _NARROW_FORMATS = ("u8", "u8p", "s16", "s16p")
 _SURROUND = ("SL", "SR", "BL", "BR")
 
 _LONG_FRAME = 32_768
-_FLAC_BLOCK = 4_096
+_BLOCKS = 4
+"""In memory at a time: one is read and measured while others are written."""
+
+Block = npt.NDArray[Any]
+"""int16 or float32, shape (samples, channels)."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +48,8 @@ class Part:
 def in_long_frames(audio: Any) -> Any:
     """Join the codec's frames (1,152 samples of an MP3) to long ones.
 
-    ffmpeg hands every frame from thread to thread: on a 2-core machine this more than halves the processor time of
-    decoding to a pipe and a FLAC file.
+    ffmpeg hands every frame from thread to thread: on a 2-core machine this saves a third of the processor time of
+    decoding.
     """
     return audio.filter("asetnsamples", n=_LONG_FRAME, p=0)
 
@@ -73,35 +80,24 @@ def cleaned(audio: Any) -> Any:
     return audio.filter("aeval", exprs="if(isnan(val(ch))+isinf(val(ch)),0,val(ch))", c="same")
 
 
-def mixed_down(audio: Any, weights: list[float], *, clean: bool = False) -> Any:
-    """Mono from a weighted sum of channels; `clean` puts silence where samples are not numbers.
+def mixed_down(audio: Any, weights: list[float]) -> Any:
+    """Mono from a weighted sum of channels.
 
     Arguments go by name: ffmpeg-python escapes positional ones once too often.
     """
-    if clean:
-        audio = cleaned(audio)
     terms = "+".join(f"{weight:.9g}*c{channel}" for channel, weight in enumerate(weights) if weight)
     return audio.filter("pan", args=f"mono|c0={terms.replace('+-', '-')}")
 
 
-def to_speech(mono: Any, target: Path) -> Any:
-    """Output node that writes a mono stream as 16 kHz FLAC; the same sound gives the same bytes."""
-    resampled = mono.filter("aformat", channel_layouts="mono", sample_rates=SPEECH_RATE_HZ, sample_fmts="s16")
-    # The encoder takes frames as they come as its blocks, up to sizes that players refuse.
-    return resampled.filter("asetnsamples", n=_FLAC_BLOCK, p=0).output(
-        f"file:{target}", acodec="flac", map_metadata=-1, fflags="+bitexact", **{"flags:a": "+bitexact"}
-    )
-
-
-def write_speech(part: Part, weights: list[float], target: Path, *, clean: bool, limit_s: float) -> None:
+def write_speech(part: Part, track: AudioTrack, weights: list[float], target: Path, *, limit_s: float) -> None:
     """Write the 16 kHz mono FLAC with a mix of its own (a further decode; only odd recordings need it).
 
     Raises:
         ToolFailed: ffmpeg died or stalled.
         StorageError: the target can't be written.
     """
-    mono = mixed_down(part.audio(), weights, clean=clean)
-    run(to_speech(mono, target), limit_s=limit_s, fault=BadRecording, what="Decoding failed")
+    with SpeechCopy(target, track.sample_rate_hz, weights) as copy:
+        _decode(part, track, copy, limit_s=limit_s)
 
 
 def decode_and_measure(
@@ -109,7 +105,7 @@ def decode_and_measure(
 ) -> tuple[Measured, Report]:
     """Decode once: measure at the native rate and channels, and write the 16 kHz mono FLAC beside it.
 
-    Memory is bounded by one block (1.6 s) and a few numbers a frame.
+    Memory is bounded by a few blocks (1.6 s) and a few numbers a frame.
 
     Args:
         part: what to decode.
@@ -123,31 +119,51 @@ def decode_and_measure(
         ToolFailed: ffmpeg died or stalled.
         StorageError: the target can't be written.
     """
-    import ffmpeg
-
-    channels, rate = track.channels, track.sample_rate_hz
-    wide = is_wide(track)
-    split = part.audio().filter_multi_output("asplit", 2)
-    sample = np.dtype(np.float32 if wide else np.int16)
-    codec = ("f32" if wide else "s16") + ("le" if np.little_endian else "be")
-    native = split[0].output("pipe:1", format=codec, acodec=f"pcm_{codec}", ar=rate, ac=channels)
-    mono = split[1] if channels <= 2 else mixed_down(split[1], even_mix(track))
-    speech = to_speech(mono, target)
-
-    meter = Meter(rate, channels, loudness_weights(track))
-    block: npt.NDArray[Any] = np.empty((_FRAMES_A_BLOCK * meter.frame, channels), sample)
-    raw = memoryview(block.reshape(-1).view(np.uint8).data)
-    width = sample.itemsize * channels
+    rate = track.sample_rate_hz
+    meter = Meter(rate, track.channels, loudness_weights(track))
     expected = (expected_ms or 0) * rate // 1000
+
+    def measure(block: Block, done: int) -> None:
+        meter.feed(block)
+        if expected:
+            progress(min(0.99, done / expected), f"decoded {done // rate} s")
+
+    with SpeechCopy(target, rate, even_mix(track)) as copy:
+        report = _decode(part, track, copy, measure, limit_s=limit_s)
+    return meter.finish(), report
+
+
+def _decode(
+    part: Part,
+    track: AudioTrack,
+    copy: SpeechCopy,
+    measure: Callable[[Block, int], None] = lambda block, done: None,
+    *,
+    limit_s: float,
+) -> Report:
+    """Read blocks from ffmpeg; a thread writes each of them while it is measured here."""
+    channels, rate = track.channels, track.sample_rate_hz
+    sample = np.dtype(np.float32 if is_wide(track) else np.int16)
+    codec = ("f32" if is_wide(track) else "s16") + ("le" if np.little_endian else "be")
+    native = part.audio().output("pipe:1", format=codec, acodec=f"pcm_{codec}", ar=rate, ac=channels)
+    length = _FRAMES_A_BLOCK * frame_samples(rate)
+    blocks: list[Block] = [np.empty((length, channels), sample) for _ in range(_BLOCKS)]
+    width = sample.itemsize * channels
+    writing: deque[Future[None]] = deque()
     done = 0
-    with running(ffmpeg.merge_outputs(native, speech), limit_s=limit_s) as child:
-        while got := child.read_into(raw) // width:
-            meter.feed(block[:got])
-            done += got
-            if expected:
-                progress(min(0.99, done / expected), f"decoded {done // rate} s")
-            if got < len(block):
+    with running(native, limit_s=limit_s) as child, ThreadPoolExecutor(1, "speech-copy") as writer:
+        for block in cycle(blocks):
+            if len(writing) == _BLOCKS:
+                writing.popleft().result()
+            got = child.read_into(memoryview(block.reshape(-1).view(np.uint8).data)) // width
+            if got:
+                done += got
+                writing.append(writer.submit(copy.write, block[:got]))
+                measure(block[:got], done)
+            if got < length:
                 break
+        for written in writing:
+            written.result()
         report = child.finish()
     report.raise_for_tool()
-    return meter.finish(), report
+    return report

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from earwitness.errors import EarwitnessError, EngineUnavailable, StorageError, ToolFailed
+from earwitness.interrupt import stoppable
 
 STALL_S = 120.0
 """A child that makes no progress for so long is stuck: even slow network disks deliver something in two minutes."""
@@ -43,6 +44,9 @@ _MAX_ALLOC = 512 << 20
 
 _OLDEST = 5
 """The limiter that levels the listening copy keeps its timing (`latency`) since FFmpeg 5."""
+
+_ASKED_TO_STOP = 255
+"""Exit status after SIGINT or SIGTERM, which ffmpeg takes as the end of its input: what it wrote looks complete."""
 
 _KEPT_LINES = 40
 _LINE_CHARS = 400
@@ -154,7 +158,7 @@ class Report:
         """Raise if the run ended for a reason that is not the recording's fault.
 
         Raises:
-            ToolFailed: killed by a signal, stalled, or past its time limit.
+            ToolFailed: killed or stopped by a signal, stalled, or past its time limit.
             StorageError: no space, or a file system that can't be written.
         """
         if self.stalled:
@@ -165,6 +169,10 @@ class Report:
                 f"ffmpeg was ended by {name}.",
                 "Try again with more free memory; if it happens again, convert the file with another program first.",
                 signal=name,
+            )
+        if self.returncode == _ASKED_TO_STOP:
+            raise ToolFailed(
+                "ffmpeg was asked to stop before it was done.", "Try again; what it wrote so far is not used."
             )
         for code in (errno.ENOSPC, errno.EROFS, errno.EDQUOT):
             text = os.strerror(code)
@@ -314,7 +322,8 @@ def running(outputs: Any, *, stall_s: float = STALL_S, limit_s: float | None = N
     _widen(process.stdout.fileno())
     child = Running(process, stall_s, limit_s)
     try:
-        yield child
+        with stoppable(lambda: child.kill("ffmpeg was stopped because the run was interrupted.")):
+            yield child
     finally:
         child.close()
 

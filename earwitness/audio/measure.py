@@ -53,6 +53,11 @@ class Measured:
     alone)."""
 
 
+def frame_samples(rate_hz: int) -> int:
+    """Samples in a frame of (nearly) 100 ms, which is a whole number of pieces."""
+    return SUBFRAMES * max(2, round(rate_hz / 50))
+
+
 class Meter:
     """Measures blocks of interleaved samples.
 
@@ -65,8 +70,8 @@ class Meter:
     def __init__(self, rate_hz: int, channels: int, loudness_weights: list[float] | None = None) -> None:
         self.rate_hz = rate_hz
         self.channels = channels
-        self.piece = max(2, round(rate_hz / 50))
-        self.frame = SUBFRAMES * self.piece
+        self.frame = frame_samples(rate_hz)
+        self.piece = self.frame // SUBFRAMES
         self._weights = np.array(loudness_weights or [1.0] * channels, np.float64)
         bins = np.arange(self.frame // 2 + 1) * rate_hz / self.frame
         # Power of a real signal from half a spectrum: all bins but the first and the last count twice.
@@ -79,6 +84,7 @@ class Meter:
         self._bands = max(1, int(bins[-1] // _BAND_HZ))
         starts = np.searchsorted(bins, np.arange(self._bands) * _BAND_HZ)
         self._band_starts = 2 * np.unique(starts)
+        self._scratch: dict[str, Floats] = {}
         self._band_hz = np.append(bins[self._band_starts[1:] // 2], bins[-1])
         self._spectra = np.zeros((_CLASSES, len(self._band_starts)))
         self._class_counts = np.zeros(_CLASSES, np.int64)
@@ -103,7 +109,9 @@ class Meter:
         count = len(block)
         if not count:
             return
-        planar: Floats = np.array(block.T, dtype=np.float32, order="C")  # a copy: it is changed below
+        planar = self._space("planar", self.channels, count)
+        for channel in range(self.channels):  # faster than one strided copy of all
+            planar[channel] = block[:, channel]
         if block.dtype == np.int16:
             peak = max(int(block.max()), -int(block.min())) / _FULL_SCALE_S16
             planar *= np.float32(1 / _FULL_SCALE_S16)
@@ -122,6 +130,13 @@ class Meter:
             self._frames(planar[:, :whole])
         if whole < count:
             self._tail(planar[:, whole:])
+
+    def _space(self, purpose: str, *shape: int) -> Floats:
+        """An array whose memory is used again for the next block: fresh pages cost more than the arithmetic on them."""
+        size = int(np.prod(shape))
+        if purpose not in self._scratch or self._scratch[purpose].size < size:
+            self._scratch[purpose] = np.empty(size, np.float32)
+        return self._scratch[purpose][:size].reshape(shape)
 
     def _tail(self, planar: Floats) -> None:
         """The last, incomplete frame: padded, and scaled as if it went on."""
@@ -144,16 +159,24 @@ class Meter:
         energies = powers.reshape(channels, -1, SUBFRAMES).mean(axis=-1, dtype=np.float64) * scale
         self._energies.append(energies.T)
         if channels > 1:
-            mix = planar.mean(axis=0).reshape(-1, self.frame)
+            mix = np.add(planar[0], planar[1], out=self._space("mix", length))
+            for further in planar[2:]:
+                mix += further
+            mix *= np.float32(1 / channels)
+            mix = mix.reshape(-1, self.frame)
             self._mixes.append(np.einsum("fn,fn->f", mix, mix).astype(np.float64) * (scale / self.frame))
         spectrum = rfft(planar.reshape(channels, length // self.frame, self.frame))
-        power = np.square(spectrum.view(np.float32))
+        power = spectrum.view(np.float32)
+        np.square(power, out=power)
         self._loud.append((power @ self._k_gain).T.astype(np.float64) * scale)
         self._classify(power, energies.mean(axis=0))
 
     def _classify(self, power: Floats, levels: Doubles) -> None:
         """Add each frame's spectrum to the class of its level, so that speech can be told from noise at the end."""
-        bands = np.add.reduceat(power.sum(axis=0), self._band_starts, axis=-1)
+        total = power[0]
+        for further in power[1:]:
+            total += further
+        bands = np.add.reduceat(total, self._band_starts, axis=-1)
         index = np.clip(_db(levels) / _CLASS_DB + _CLASSES, 0, _CLASSES - 1).astype(np.int64)
         member = np.zeros((_CLASSES, len(levels)))
         member[index, np.arange(len(levels))] = 1

@@ -7,7 +7,7 @@ asks for them, only those that an issue asks for, and only if the result measure
 from pathlib import Path
 from typing import Any
 
-from earwitness.audio.decode import in_long_frames, to_speech
+from earwitness.audio.decode import in_long_frames
 from earwitness.audio.facts import SPEECH_RATE_HZ, Enhancement, IssueCode, Metrics, Preprocessed, Validated, Verdict
 from earwitness.audio.ffmpeg import run, source
 from earwitness.audio.measure import Meter
@@ -18,6 +18,7 @@ from earwitness.progress import Progress, no_progress, part_of
 from earwitness.storage.store import keep, workspace
 
 _BLOCK_S = 1.6
+_FLAC_BLOCK = 4_096
 _HIGH_PASS_HZ = 70
 _DENOISE_DB = 12
 _DECLIP_HEADROOM_DB = 8
@@ -137,8 +138,13 @@ def _apply(path: Path, target: Path, steps: list[list[Step]], duration_ms: int, 
     def on_time(ms: int) -> None:
         progress(min(1.0, ms / max(1, duration_ms)), f"cleaned {ms // 1000} s")
 
+    audio = audio.filter("aformat", channel_layouts="mono", sample_rates=SPEECH_RATE_HZ, sample_fmts="s16")
+    # The encoder takes frames as they come as its blocks, up to sizes that players refuse.
+    output = audio.filter("asetnsamples", n=_FLAC_BLOCK, p=0).output(
+        f"file:{target}", acodec="flac", map_metadata=-1, fflags="+bitexact", **{"flags:a": "+bitexact"}
+    )
     run(
-        to_speech(audio, target),
+        output,
         limit_s=_GRACE_S + _SLOWEST * duration_ms / 1000,
         on_time=on_time,
         what="Cleaning the sound failed",

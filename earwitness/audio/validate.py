@@ -10,7 +10,6 @@ from earwitness.audio.endings import Ending, ending_of
 from earwitness.audio.facts import IssueCode, RecordingFacts, Validated, Verdict
 from earwitness.audio.ffmpeg import Report
 from earwitness.audio.measure import Measured
-from earwitness.audio.pcm import speech_duration_ms
 from earwitness.audio.probe import Probed, probe
 from earwitness.audio.quality import Reading, assess
 from earwitness.errors import BadRecording, EarwitnessError, UsageError
@@ -214,9 +213,9 @@ def _decode(
     over = max(1.0, 10 ** ((measured.metrics.peak_dbfs or 0) / 20))
     if over > 1.0:  # floats over full scale: turned down, not cut off
         mix = Mix([weight / over for weight in mix.weights], mix.dead, mix.note, mix.lost)
-    if measured.nonfinite or mix.weights != even_mix(track):
-        write_speech(part, mix.weights, target, clean=measured.nonfinite > 0, limit_s=limit_s)
-    if speech_duration_ms(target) == 0:
+    if mix.weights != even_mix(track):
+        write_speech(part, track, mix.weights, target, limit_s=limit_s)
+    if not target.is_file():  # less sound than a sample at 16 kHz
         raise BadRecording(f"No sound could be decoded from {path.name}.", "Export it again.")
     note = "" if index == 0 else f"Track {index + 1} of {len(probed.audio)} is used."
     return _Decoded(index, measured, report, mix, target, note)

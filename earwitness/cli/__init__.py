@@ -1,8 +1,10 @@
 """The command line. Results go to stdout, everything else to stderr; exit codes are `earwitness.errors.ExitCode`."""
 
 import importlib
+import signal
 import sys
 from collections.abc import Mapping
+from types import FrameType
 from typing import Any
 
 import click
@@ -12,6 +14,7 @@ from earwitness.errors import EarwitnessError, ExitCode
 
 _COMMANDS: Mapping[str, str] = {
     "run": "Process recordings: who said what and when, notes, clips, a bundle.",
+    "fix": "Correct names and words of a bundle; the corrections carry forward.",
     "notes": "Write notes from a transcript alone.",
     "doctor": "Check that this machine has what Earwitness needs.",
     "storage": "Show what is kept where, verify it, and what could go.",
@@ -51,6 +54,7 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line; the one place that turns errors into exit codes."""
+    signal.signal(signal.SIGTERM, _as_interrupt)
     try:
         code = cli.main(arguments, prog_name="earwitness", standalone_mode=False)
     except click.exceptions.Abort:
@@ -68,6 +72,14 @@ def main(arguments: list[str] | None = None) -> Any:
     sys.exit(code if isinstance(code, int) else ExitCode.DONE)
 
 
+def _as_interrupt(_signal: int, _frame: FrameType | None) -> None:
+    """SIGTERM ends a run as Ctrl-C does; Python's default would leave child processes behind."""
+    raise KeyboardInterrupt
+
+
 def _interrupted() -> int:
+    # a further signal must not break off the cleaning up: it is bounded, and kill -9 remains
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     click.echo("earwitness: interrupted; finished stages are kept and the next run goes on from there.", err=True)
     return int(ExitCode.INTERRUPTED)

@@ -11,7 +11,9 @@ import click
 import yaml
 
 from earwitness.cli.display import ProgressDisplay, describe
+from earwitness.cli.leave import leave_soon
 from earwitness.errors import ExitCode, UsageError
+from earwitness.interrupt import when_interrupted
 from earwitness.options import Profile, read_options
 from earwitness.result import Outcome, RunResult
 
@@ -52,28 +54,31 @@ def run(
             "--transcript belongs to one recording, but several were given.",
             "Name each transcript after its recording and put it beside it.",
         )
+    results = process(paths, values, verbose=verbose)
+    for result in results:
+        click.echo(json.dumps(result.to_json(), ensure_ascii=False) if as_json else describe(result))
+    return _exit_code(results)
+
+
+def process(paths: Sequence[Path], values: dict[str, Any], *, verbose: bool) -> list[RunResult]:
+    """Run the pipeline with progress on stderr; a folder stands for its recordings, a bundle for its own."""
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO" if verbose else "CRITICAL")
     if not verbose:
         # what they would say stands in the result
         for name in ("earwitness", "tasks", "great_expectations"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
     os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
+    when_interrupted(leave_soon)
     with ProgressDisplay() as display:
         display.say("starting Prefect")
-        results = _process(paths, values, display)
-    for result in results:
-        click.echo(json.dumps(result.to_json(), ensure_ascii=False) if as_json else describe(result))
-    return _exit_code(results)
+        from earwitness.archive.reading import is_bundle
+        from flows import run_flow
+        from tasks.progress import listening
 
-
-def _process(paths: Sequence[Path], values: dict[str, Any], display: ProgressDisplay) -> list[RunResult]:
-    from flows import run_flow
-    from tasks.progress import listening
-
-    with listening(display.show):
-        if len(paths) == 1 and not paths[0].is_dir():
-            return [run_flow(paths[0], **values)]
-        return run_flow(list(paths), **values)
+        with listening(display.show):
+            if len(paths) == 1 and (not paths[0].is_dir() or is_bundle(paths[0])):
+                return [run_flow(paths[0], **values)]
+            return run_flow(list(paths), **values)
 
 
 def _set(values: dict[str, Any], item: str) -> None:

@@ -1,8 +1,15 @@
-"""Can a model of the Hugging Face hub be had here and now?"""
+"""Models of the Hugging Face hub: can one be had here and now, and fetching it."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+
+from earwitness.errors import ServiceUnavailable
+from earwitness.services.breaker import hosted
+
+HUB = "Hugging Face hub"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +49,57 @@ def model_available(repo_id: str, *, probe_file: str, gated: bool = False, timeo
     token = hub_token()
     if gated and token is None:
         return Availability(ok=False, why=f"{repo_id} is not cached, is gated, and no HF_TOKEN is set")
-    return _ask_hub(repo_id, token, timeout_s)
+    return _ask_hub(repo_id, token, gated, timeout_s)
 
 
-def _ask_hub(repo_id: str, token: str | None, timeout_s: float) -> Availability:
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError
+def _ask_hub(repo_id: str, token: str | None, gated: bool, timeout_s: float) -> Availability:
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError
 
     try:
-        HfApi(token=token).model_info(repo_id, timeout=timeout_s)
+        with hosted(HUB):
+            _ask(repo_id, token, gated, timeout_s)
+    except GatedRepoError:
+        why = f"the token's account has not accepted its conditions (huggingface.co/{repo_id})"
+        return Availability(ok=False, why=f"{repo_id} is not cached and {why}")
     except HfHubHTTPError as error:
         status = error.response.status_code if error.response is not None else "no"
         return Availability(ok=False, why=f"{repo_id} is not cached and the hub answered {status}")
+    except ServiceUnavailable as error:
+        return Availability(ok=False, why=f"{repo_id} is not cached; {error.message}".rstrip("."))
     except (OSError, ValueError) as error:
         return Availability(
             ok=False, why=f"{repo_id} is not cached and the hub can't be reached ({type(error).__name__})"
         )
     return Availability(ok=True, why=f"{repo_id} can be fetched from the hub")
+
+
+def _ask(repo_id: str, token: str | None, gated: bool, timeout_s: float) -> None:
+    """Ask for what a download needs; the page of a gated model is open to everybody, its files are not."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.utils import (  # type: ignore[attr-defined] # public by its reference, not by its types
+        build_hf_headers,
+        get_session,
+        hf_raise_for_status,
+    )
+
+    api = HfApi(token=token)
+    if not gated:
+        api.model_info(repo_id, timeout=timeout_s)
+        return
+    # HfApi.auth_check asks the same, but would wait for ever
+    address = f"{api.endpoint}/api/models/{repo_id}/auth-check"
+    hf_raise_for_status(get_session().get(address, headers=build_hf_headers(token=token), timeout=timeout_s))
+
+
+@contextmanager
+def fetching(repo_id: str, *, probe_file: str) -> Iterator[None]:
+    """Load a model inside this block: through the hub's breaker if it has to be fetched, freely if it is here.
+
+    Raises:
+        ServiceUnavailable: the hub kept failing and is left alone for a while.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    here = Path(repo_id).exists() or isinstance(try_to_load_from_cache(repo_id, probe_file), str)
+    with nullcontext() if here else hosted(HUB):
+        yield

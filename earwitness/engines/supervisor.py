@@ -29,6 +29,7 @@ from earwitness.engines import worker
 from earwitness.engines.guard import Guard
 from earwitness.errors import EngineCrashed, EngineTimeout
 from earwitness.home import home
+from earwitness.interrupt import stop_if_interrupted, stoppable
 from earwitness.progress import Progress, no_progress
 from earwitness.storage.leases import CRASH_PREFIX
 
@@ -70,6 +71,7 @@ def run_supervised(
     Raises:
         EngineTimeout: the limit was passed; the child was killed.
         EngineCrashed: the child died (a signal, an exit, out of memory; `EARWITNESS_ENGINE_MEMORY_GB` sets a limit).
+        Interrupted: the run was interrupted; the child was killed.
         Exception: whatever the function raised, with the child's traceback as its cause.
     """
     if os.environ.get("EARWITNESS_SUPERVISE") == "0":
@@ -127,8 +129,8 @@ class _Engine:
         self._turn = threading.Lock()
 
     def run(self, work: bytes, timeout_s: float, progress: Progress) -> Any:
-        while not self._turn.acquire(timeout=_TICK_S):
-            pass  # in steps, so that an exception that Prefect sets in this thread gets through
+        while not self._turn.acquire(timeout=_TICK_S):  # an exception that Prefect sets in this thread gets through
+            stop_if_interrupted()
         try:
             with _counted(self.family) as busy:
                 answer = self._call(work, timeout_s, progress, busy)
@@ -145,7 +147,10 @@ class _Engine:
         child = self._warm()
         sent = time.monotonic()
         try:
-            with Guard(self.family, child.process.pid, timeout_s, child.stop):
+            with (
+                stoppable(lambda: child.stop(_interrupted(self.family))),
+                Guard(self.family, child.process.pid, timeout_s, child.stop),
+            ):
                 answer = child.call(work, _threads(busy), progress)
         except EngineCrashed:
             self._child = None
@@ -182,6 +187,10 @@ class _Engine:
                 EngineCrashed(f"The {self.family} engine was shut down while it worked.", "Start the run again.")
             )
         return child
+
+
+def _interrupted(family: str) -> EngineCrashed:
+    return EngineCrashed(f"The {family} engine was stopped because the run was interrupted.", "Start the run again.")
 
 
 class _Child:

@@ -8,7 +8,7 @@ import numpy as np
 
 from earwitness.audio.facts import SPEECH_RATE_HZ
 from earwitness.audio.pcm import read_speech
-from earwitness.engines.hub import hub_token
+from earwitness.engines.hub import fetching, hub_token
 from earwitness.engines.quiet import import_speech_library
 from earwitness.errors import EngineFailed, EngineUnavailable
 from earwitness.progress import Progress, no_progress
@@ -96,7 +96,8 @@ def _pipeline(model: str, device: str) -> Any:
     import torch
 
     try:
-        pipeline = pyannote.Pipeline.from_pretrained(model, token=hub_token())
+        with fetching(model, probe_file="config.yaml"):
+            pipeline = pyannote.Pipeline.from_pretrained(model, token=hub_token())
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, AttributeError, TypeError) as error:
         raise EngineUnavailable(
             f"The pyannote pipeline {model} can't be loaded ({type(error).__name__}: {error}).", FIXES

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from earwitness.audio.pcm import read_speech
-from earwitness.engines.hub import Availability, model_available
+from earwitness.engines.hub import Availability, fetching, model_available
 from earwitness.engines.peek import literal
 from earwitness.engines.quiet import import_speech_library
 from earwitness.errors import EngineUnavailable
@@ -27,6 +27,7 @@ WINDOW_MS = 30 * 60 * 1000
 """Held in memory at once: 115 MB of float32."""
 CHUNK_S = 30
 _MOST_HOTWORDS = 60
+_PROBE = "model.bin"
 
 
 def whisperx_version() -> str:
@@ -38,8 +39,12 @@ def whisperx_version() -> str:
 
 def find_model(model: str) -> Availability:
     """Can this Whisper model be had: a folder, in the hub's cache, or from the hub?"""
+    return model_available(_hub_id(model), probe_file=_PROBE)
+
+
+def _hub_id(model: str) -> str:
     names = literal("faster_whisper", "utils.py", "_MODELS") or {}
-    return model_available(names.get(model, model), probe_file="model.bin")
+    return str(names.get(model, model))
 
 
 def recognise(
@@ -153,7 +158,8 @@ def _pipeline(settings: TranscribeSettings, vocabulary: Sequence[str], vad: Any)
 def _load(model: str, device: str, compute_type: str) -> Any:
     asr = import_speech_library("whisperx.asr")
     try:
-        return asr.WhisperModel(model, device=device, compute_type=compute_type, cpu_threads=os.cpu_count() or 1)
+        with fetching(_hub_id(model), probe_file=_PROBE):
+            return asr.WhisperModel(model, device=device, compute_type=compute_type, cpu_threads=os.cpu_count() or 1)
     except (ValueError, OSError, RuntimeError) as error:
         raise EngineUnavailable(
             f"The Whisper model {model} can't be loaded ({type(error).__name__}: {error}).",

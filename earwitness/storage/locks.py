@@ -11,6 +11,7 @@ from threading import Lock
 
 from earwitness.errors import StorageError
 from earwitness.home import locks_path
+from earwitness.interrupt import stop_if_interrupted
 
 POLL_S = 0.1
 
@@ -96,6 +97,7 @@ def locked(name: str) -> Iterator[None]:
     """Hold the named lock of this machine; waits for whoever has it."""
     locks = FileLocks(locks_path())
     while not locks.try_acquire(name, "me"):
+        stop_if_interrupted()
         time.sleep(POLL_S)
     try:
         yield

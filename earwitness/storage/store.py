@@ -4,6 +4,7 @@ It lies on this machine. Where `EARWITNESS_STORE` names a shared one, every file
 that is missing or damaged here is fetched from there; what is here is then a verified copy.
 """
 
+import errno
 import hashlib
 import logging
 import os
@@ -153,6 +154,20 @@ def _fetch(ref: FileRef, remote: RemoteStore) -> None:
     log.warning("%s is damaged in the store %s: it is removed there and made anew", name, remote.url)
     # where it stayed, the upload of the good one would find an object of the same size and leave it
     remote.remove(name)
+
+
+_DISK_TROUBLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
+
+
+def disk_trouble(error: OSError) -> StorageError | None:
+    """What to tell the user if an error of the operating system means that the disk is full, closed or broken."""
+    if error.errno not in _DISK_TROUBLE:
+        return None
+    return StorageError(
+        f"The disk of {store_path()} can't be used ({os.strerror(error.errno)}).",
+        "Free some space or point EARWITNESS_HOME at a writable folder.",
+        errno=error.errno,
+    )
 
 
 def workspace(purpose: str) -> "tempfile.TemporaryDirectory[str]":

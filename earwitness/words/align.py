@@ -13,7 +13,7 @@ from earwitness.speech.segments import Doubt, Segment, Transcribed
 from earwitness.speech.turns import Diarized
 from earwitness.storage.store import FileRef, keep, workspace
 from earwitness.words.assign import is_label, match_names, speakers_of
-from earwitness.words.placing import Placed, in_order
+from earwitness.words.placing import Placed, Span, in_order, spread, within
 from earwitness.words.transcript import Aligned, Word, words_frame
 from earwitness.words.utterances import Spoken, into_utterances
 
@@ -73,20 +73,73 @@ def align(
     duration_ms = speech_duration_ms(speech)
     segments = [segment for segment in transcribed.segments if segment.text.split()]
     placed = _place(speech, segments, transcribed, settings, engine, duration_ms, part_of(progress, 0, 0.95))
+    found = _into_words(segments, placed, transcribed, diarized, settings, engine, duration_ms)
+    progress(1.0, f"{found.word_count} words")
+    return found
+
+
+ESTIMATED = EngineUse(
+    name="estimated",
+    version="1",
+    degraded=True,
+    reason="alignment failed: words are spread over the speech of their segments",
+)
+
+
+def estimate_words(
+    speech: Path, transcribed: Transcribed, diarized: Diarized | None, settings: AlignSettings, engine: EngineUse
+) -> Aligned:
+    """As `align`, without listening: words share the speech of their segment by their length, marked as estimated.
+
+    Segments without times share all speech. What there is to publish where no aligner can be made to work.
+
+    Args:
+        speech: 16 kHz mono file; only its length is looked at.
+        transcribed: segments, with times or without.
+        diarized: None when nobody could tell the speakers apart.
+        settings: how words are cut into utterances.
+        engine: `ESTIMATED`.
+    """
+    duration_ms = speech_duration_ms(speech)
+    segments = [segment for segment in transcribed.segments if segment.text.split()]
+    placed = [
+        spread(segment.text.split(), within(transcribed.speech_spans, start_ms, end_ms))
+        for segment, (start_ms, end_ms) in zip(segments, _rough_times(segments, transcribed, duration_ms), strict=True)
+    ]
+    return _into_words(segments, placed, transcribed, diarized, settings, engine, duration_ms)
+
+
+def _rough_times(segments: Sequence[Segment], transcribed: Transcribed, duration_ms: int) -> list[Span]:
+    """The segments' own times inside the recording; all speech, shared out by length, where one has none."""
+    if all(segment.start_ms is not None for segment in segments):
+        return [(min(s.start_ms or 0, duration_ms - 1), min(s.end_ms or duration_ms, duration_ms)) for s in segments]
+    shares = spread([segment.text for segment in segments], within(transcribed.speech_spans, 0, duration_ms))
+    return [(share.start_ms, share.end_ms) for share in shares]
+
+
+def _into_words(
+    segments: Sequence[Segment],
+    placed: Sequence[Sequence[Placed]],
+    transcribed: Transcribed,
+    diarized: Diarized | None,
+    settings: AlignSettings,
+    engine: EngineUse,
+    duration_ms: int,
+) -> Aligned:
+    """Speakers and utterances for placed words."""
     spoken = [Spoken(in_order(words, duration_ms)) for words in placed]
     names = _give_speakers(segments, spoken, diarized)
     order = sorted(range(len(spoken)), key=lambda i: (spoken[i].words[0].start_ms, i))
     words = into_utterances(
         [spoken[i] for i in order], pause_s=settings.pause_s, max_utterance_s=settings.max_utterance_s
     )
-    progress(1.0, f"{len(words)} words")
     return Aligned(
         engine=engine,
         language=transcribed.language,
-        words=_stored(words),
+        words=store_words(words),
         word_count=len(words),
         names=names,
-        doubts=_doubts(words),
+        doubts=estimated_runs(words),
         warnings=_warnings(segments, words, duration_ms),
     )
 
@@ -137,7 +190,8 @@ def _give_speakers(segments: Sequence[Segment], spoken: Sequence[Spoken], diariz
     return {label: name for name, label in sorted(labels.items(), key=lambda item: item[1]) if not is_label(name)}
 
 
-def _stored(words: Sequence[Word]) -> FileRef:
+def store_words(words: Sequence[Word]) -> FileRef:
+    """`words.parquet` with labels, in the store; the same words give the same bytes."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -149,7 +203,7 @@ def _stored(words: Sequence[Word]) -> FileRef:
         return keep(path)
 
 
-def _doubts(words: Sequence[Word]) -> list[Doubt]:
+def estimated_runs(words: Sequence[Word]) -> list[Doubt]:
     """Runs of words whose times are only estimates."""
     doubts: list[Doubt] = []
     run: list[Word] = []

@@ -38,7 +38,7 @@ class Speaker(Record):
     name: str = Field(description="the person's name, or the label while unknown")
     character: str | None = None
     role: str | None = None
-    named_by: Literal["transcript", "cast", "nobody"] = "nobody"
+    named_by: Literal["transcript", "cast", "correction", "nobody"] = "nobody"
 
 
 _MAX_BYTES = 1_000_000

@@ -27,7 +27,7 @@ def name_speakers(
     pinned = {member.speaker: member for member in members if member.speaker}
     taken = {member.person.casefold() for label, member in pinned.items() if label in labels}
     stated = {label: " ".join(names[label].split()) for label in labels if names.get(label, "").strip()}
-    found = {label: _find(name, members) for label, name in stated.items()}
+    found = {label: member_called(name, members) for label, name in stated.items()}
     owners = _owners(stated, found, talk_ms)
     speakers = []
     for label in labels:
@@ -48,7 +48,7 @@ def name_speakers(
     return speakers
 
 
-def _find(name: str, members: Sequence[CastMember]) -> CastMember | None:
+def member_called(name: str, members: Sequence[CastMember]) -> CastMember | None:
     """The only member who answers to `name`, as person, alias or character."""
     wanted = name.casefold()
     answering = [

@@ -48,7 +48,7 @@ def into_utterances(segments: Sequence[Spoken], *, pause_s: float, max_utterance
         for piece_number, (speaker, piece) in enumerate(pieces)
         for word in piece
     ]
-    ordered = sorted(_one_at_a_time(sorted(words, key=_by_start)), key=_by_start)
+    ordered = sorted(one_at_a_time(sorted(words, key=_by_start)), key=_by_start)
     ids = {key: f"u{number:04d}" for number, key in enumerate(dict.fromkeys(w.utterance for w in ordered), 1)}
     return [replace(word, utterance=ids[word.utterance]) for word in ordered]
 
@@ -57,7 +57,7 @@ def _by_start(word: Word) -> tuple[int, int]:
     return word.start_ms, int(word.utterance)
 
 
-def _one_at_a_time(words: list[Word]) -> list[Word]:
+def one_at_a_time(words: list[Word]) -> list[Word]:
     """Nobody says two words at once: where segments of one speaker overlap, a word ends as the next one starts."""
     last: dict[str | None, int] = {}
     for index, word in enumerate(words):

@@ -12,18 +12,21 @@ from pathlib import Path
 from typing import Any
 
 from earwitness.audio.pcm import read_speech
-from earwitness.engines.hub import model_available
+from earwitness.engines.hub import fetching, model_available
 from earwitness.engines.peek import literal, source_of
 from earwitness.engines.quiet import import_speech_library
-from earwitness.errors import EngineUnavailable
+from earwitness.errors import EngineUnavailable, ServiceUnavailable
 from earwitness.options import AlignSettings
 from earwitness.progress import Progress, no_progress
+from earwitness.services.breaker import hosted
 from earwitness.speech.segments import Segment
 from earwitness.words.placing import Placed, Span, fill
 
 PAD_MS = 300
 LONGEST_MS = 40_000
 _PIECE_MS = 25_000
+_PROBE = "config.json"
+_TORCH = "PyTorch downloads"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ def find_model(model: str | None, language: str) -> Found:
             return Found(False, "", f"whisperX knows no alignment model for language {language!r}")
     if "/" not in model and (file := _torchaudio_file(model)) is not None:
         return _find_torchaudio(model, file)
-    answer = model_available(model, probe_file="config.json")
+    answer = model_available(model, probe_file=_PROBE)
     return Found(answer.ok, model, answer.why)
 
 
@@ -83,7 +86,10 @@ def _find_torchaudio(name: str, file: str) -> Found:
     import httpx
 
     try:
-        answer = httpx.head(f"https://download.pytorch.org/torchaudio/models/{file}", timeout=3.0)
+        with hosted(_TORCH):
+            answer = httpx.head(f"https://download.pytorch.org/torchaudio/models/{file}", timeout=3.0)
+    except ServiceUnavailable as error:
+        return Found(False, name, f"{name} is not in {home}/hub/checkpoints; {error.message}".rstrip("."))
     except httpx.HTTPError as error:
         why = f"{name} is not in {home}/hub/checkpoints and can't be fetched ({type(error).__name__})"
         return Found(False, name, why)
@@ -213,7 +219,7 @@ def _load(model: str, language: str, device: str) -> tuple[Any, Any]:
     said = io.StringIO()
     try:
         # it prints what went wrong and raises something less helpful
-        with contextlib.redirect_stdout(said):
+        with contextlib.redirect_stdout(said), _source_of(model):
             loaded, metadata = whisperx.load_align_model(language, device, model_name=model)
     except (ValueError, OSError, RuntimeError) as error:
         raise EngineUnavailable(
@@ -223,3 +229,8 @@ def _load(model: str, language: str, device: str) -> tuple[Any, Any]:
         ) from error
     loaded.eval()
     return loaded, metadata
+
+
+def _source_of(model: str) -> contextlib.AbstractContextManager[None]:
+    """The breaker of whoever hands the model out."""
+    return hosted(_TORCH) if _torchaudio_file(model) and "/" not in model else fetching(model, probe_file=_PROBE)

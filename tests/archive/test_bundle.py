@@ -19,29 +19,9 @@ from earwitness.errors import ContractBroken
 from earwitness.speech.turns import CountEstimate, Diarized
 from earwitness.words.cast import Speaker
 from tests.archive.factory import PEOPLE, make_findings, timed_words, turns
+from tests.bundle_files import EVERY_BUNDLE
 
-WHOLE = {
-    "recording.json",
-    "audio.flac",
-    "listen.m4a",
-    "turns.parquet",
-    "turns.rttm",
-    "words.parquet",
-    "transcript.json",
-    "transcript.srt",
-    "transcript.vtt",
-    "transcript.txt",
-    "notes.json",
-    "notes.md",
-    "story.md",
-    "clips.json",
-    "clips/clip-1.mp4",
-    "clips/clip-1.srt",
-    "clips/clip-2.m4a",
-    "clips/clip-2.srt",
-    "report.html",
-    "manifest-sha256.txt",
-}
+WHOLE = EVERY_BUNDLE | {"story.md", "clips/clip-1.mp4", "clips/clip-1.srt", "clips/clip-2.m4a", "clips/clip-2.srt"}
 
 
 def text_of(composed: Composed, path: str) -> str:

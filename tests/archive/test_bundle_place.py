@@ -247,7 +247,7 @@ def _place(composed: Composed, out: Path) -> None:
 
 
 def test_many_at_once_end_with_one_whole_bundle(composed: Composed, changed: Composed, tmp_path: Path) -> None:
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("spawn")  # forking a process with threads (Prefect's) can hang the child
     workers = [context.Process(target=_place, args=(which, tmp_path)) for which in (composed, changed) * 3]
     for worker in workers:
         worker.start()

@@ -70,6 +70,7 @@ print(result.model_dump_json())
 
 
 def _timed(code: str, recording: Path, home: Path) -> tuple[float, str]:
+    home.mkdir(exist_ok=True)
     environment = {
         **os.environ,
         "EARWITNESS_HOME": str(home),

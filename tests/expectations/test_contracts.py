@@ -596,7 +596,8 @@ def test_expectations_of_a_suite_have_different_names(name: str) -> None:
 def test_checking_is_silent_and_late_and_reports_to_nobody() -> None:
     """In a process of its own: nothing on stdout or stderr, no import before the check, analytics off."""
     program = """
-import sys
+import logging, sys
+logging.basicConfig(level=logging.INFO)
 import expectations.check, expectations.words, expectations.turns, expectations.notes, expectations.clips
 import expectations.recording
 assert "great_expectations" not in sys.modules

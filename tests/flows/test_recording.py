@@ -12,28 +12,11 @@ from earwitness.errors import EngineFailed
 from earwitness.result import Outcome, RunResult
 from earwitness.storage.store import sha256_file
 from flows import run_flow
+from tests.bundle_files import EVERY_BUNDLE
 
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 
 STAGES = ["validate", "preprocess", "listen", "diarize", "transcribe", "align", "summarize", "clip", "publish"]
-
-FILES = {
-    "recording.json",
-    "audio.flac",
-    "listen.m4a",
-    "turns.parquet",
-    "turns.rttm",
-    "words.parquet",
-    "transcript.json",
-    "transcript.srt",
-    "transcript.vtt",
-    "transcript.txt",
-    "notes.json",
-    "notes.md",
-    "clips.json",
-    "report.html",
-    "manifest-sha256.txt",
-}
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +60,7 @@ def test_first_run_is_done_and_complete(first: RunResult) -> None:
     assert set(first.stages) == set(STAGES)
     assert {run.state for run in first.stages.values()} == {"computed"}
     assert first.bundle is not None
-    assert set(digests(first.bundle)) >= FILES
+    assert set(digests(first.bundle)) >= EVERY_BUNDLE
     assert not list(first.bundle.parent.glob(".*"))
     assert first.speakers == 2
     assert sorted(first.names) == ["Diane", "Sheila"]

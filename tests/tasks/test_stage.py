@@ -1,12 +1,13 @@
 """A stage is a Prefect task whose cached result is its checkpoint."""
 
+import time
 from pathlib import Path
 
 import pytest
 from prefect import flow
 
 from earwitness.engines.engine import EngineUse
-from earwitness.errors import EngineCrashed, EngineFailed
+from earwitness.errors import EngineCrashed, EngineFailed, ServiceUnavailable
 from earwitness.home import checkpoints_path, store_path
 from earwitness.options import ClipSettings, Limits
 from earwitness.schema import Provenance, StageResult
@@ -130,3 +131,68 @@ def test_provenance_is_kept_but_not_part_of_the_digest() -> None:
 def test_a_path_never_decides_a_key() -> None:
     with pytest.raises(TypeError, match="must not decide"):
         content_of({"source": Path("/somewhere")})
+
+
+def attempts_of(
+    failures: list[Exception], limits: Limits, retries: int | None = None
+) -> tuple[list[float], str | None]:
+    """Run a stage that fails with each of these in turn; when each try began, and how it ended."""
+    began: list[float] = []
+
+    @stage("unlucky", version="1")
+    def unlucky(number: int) -> StageResult:
+        began.append(time.monotonic())
+        if len(began) <= len(failures):
+            raise failures[len(began) - 1]
+        return StageResult()
+
+    @flow(name="trying")
+    def trying() -> str | None:
+        return on_this_machine(unlucky, limits, retries)(1, return_state=True).name
+
+    return began, trying()
+
+
+DIED = EngineCrashed("the engine died", "Give it more memory.")
+
+
+@pytest.mark.parametrize(
+    ("retries", "of_this_stage", "tries"), [(0, None, 1), (3, None, 4), (3, 1, 2), (0, 2, 3), (2, 0, 1)]
+)
+def test_a_stage_may_have_retries_of_its_own(retries: int, of_this_stage: int | None, tries: int) -> None:
+    began, ended = attempts_of([DIED] * 9, Limits(retries=retries, retry_delay_s=0), of_this_stage)
+    assert len(began) == tries
+    assert ended == "Failed"
+
+
+def test_a_terminal_failure_after_a_transient_one_ends_the_tries() -> None:
+    began, ended = attempts_of([DIED, EngineFailed("the engine refuses", "Use another.")], QUICK)
+    assert len(began) == 2
+    assert ended == "Failed"
+
+
+def test_pauses_double_and_vary_by_a_half() -> None:
+    began, ended = attempts_of([DIED] * 2, Limits(retries=2, retry_delay_s=0.2))
+    first, second = began[1] - began[0], began[2] - began[1]
+    assert ended == "Completed"
+    assert first >= 0.1
+    assert second >= 0.2
+
+
+def test_a_service_that_says_when_to_come_back_is_not_asked_before() -> None:
+    busy = ServiceUnavailable("overrun", "Wait.", retry_after_s=0.7)
+    began, ended = attempts_of([busy], QUICK)
+    assert ended == "Completed"
+    assert began[1] - began[0] >= 0.7
+
+
+def test_no_try_that_would_have_to_wait_beyond_the_cap() -> None:
+    far_off = ServiceUnavailable("overrun", "Wait.", retry_after_s=3600)
+    began, ended = attempts_of([far_off], Limits(retries=5, retry_delay_s=0, retry_total_s=60))
+    assert len(began) == 1
+    assert ended == "Failed"
+
+
+def test_retries_decide_no_key(tmp_path: Path) -> None:
+    run_count(tmp_path / "a.wav")
+    assert run_count(tmp_path / "a.wav", settings=SETTINGS.model_copy(update={"retries": 5})).startswith("Cached")

@@ -1,0 +1,1 @@
+"""Hosted services: the door through which every call to them goes."""
