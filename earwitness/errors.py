@@ -145,6 +145,20 @@ class ToolFailed(Transient):
     exit_code = ExitCode.UNAVAILABLE
 
 
+class ChannelDown(Transient):
+    """A channel of alerts did not answer, or asked to be left alone for a while."""
+
+    code = "channel-down"
+    exit_code = ExitCode.UNAVAILABLE
+
+
+class ChannelRefused(Terminal):
+    """A channel of alerts answered that it does not want the message."""
+
+    code = "channel-refused"
+    exit_code = ExitCode.UNAVAILABLE
+
+
 class StorageError(Terminal):
     """Disk full, not writable, or a path that can't be used."""
 
@@ -157,3 +171,7 @@ class DamagedFile(ValueError):
 
     A `ValueError`, so that pydantic turns it into a validation failure while a checkpoint is loaded.
     """
+
+
+class MissingFile(DamagedFile):
+    """A stored file is not there: deleted on purpose, most likely."""

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,7 @@ from urllib.request import urlopen
 
 from pydantic import Field
 
+from earwitness.errors import UsageError
 from earwitness.home import home
 from earwitness.schema import Record
 
@@ -70,6 +72,8 @@ def check_machine() -> list[Check]:
         _gpu,
         _folders,
         _prefect,
+        _killed_runs,
+        _alerts,
         _fonts,
     )
     return [check for look in looks for check in look()]
@@ -293,6 +297,56 @@ def _prefect() -> Iterator[Check]:
         found=f"{shown} {problem or 'answers'}",
         remedy="Start it (prefect server start), or unset PREFECT_API_URL." if problem else "",
     )
+
+
+def _killed_runs() -> Iterator[Check]:
+    from earwitness.storage.leases import left_behind
+
+    found = left_behind()
+    for left in found:
+        left.leave()
+    yield Check(
+        name="killed runs",
+        state="warn" if found else "ok",
+        found=f"{len(found)} whose process is gone" if found else "none",
+        remedy="See to them: earwitness maintain (--resume 1 starts them again)." if found else "",
+    )
+
+
+def _alerts() -> Iterator[Check]:
+    """Channels by their scheme and host; nothing is sent."""
+    from earwitness.alerts.channels import read_channels
+    from earwitness.alerts.settings import alert_settings
+
+    try:
+        settings = alert_settings()
+    except UsageError as error:
+        yield Check(name="alerts", state="warn", found=error.message, remedy=error.remedy)
+        return
+    channels, problems = read_channels(settings)
+    if not settings.anybody:
+        yield Check(name="alerts", state="ok", found="no channel is set: nobody is told of failures (docs/alerts.md)")
+    for name in settings.blocks:
+        yield Check(name="alerts", state="ok", found=f"secret block {name}: earwitness alerts test tells more")
+    for problem in problems:
+        yield Check(name="alerts", state="warn", found=problem, remedy="Correct it in EARWITNESS_ALERT_URLS.")
+    for channel in channels:
+        address = channel.address()
+        silent = _why_not_reached(*address) if address else ""
+        yield Check(
+            name="alerts",
+            state="warn" if silent else "ok",
+            found=f"{channel.shown} {silent or 'answers' if address else 'is set'}",
+            remedy="Check the network (behind a proxy this may be all right): earwitness alerts test" if silent else "",
+        )
+
+
+def _why_not_reached(host: str, port: int) -> str:
+    try:
+        with socket.create_connection((host, port), timeout=_SERVER_TIMEOUT_S):
+            return ""
+    except OSError as error:
+        return f"can't be reached ({error.strerror or type(error).__name__})"
 
 
 def _fonts() -> Iterator[Check]:

@@ -1,6 +1,7 @@
 """Prefect's cache as checkpoints: what decides a key, and locks that a kill frees."""
 
 import asyncio
+import logging
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,17 +10,23 @@ from typing import Any
 from prefect.cache_policies import CachePolicy
 from prefect.context import TaskRunContext
 from prefect.locking.protocol import LockManager
+from prefect.serializers import JSONSerializer
 from prefect.transactions import IsolationLevel
 from prefect.utilities.annotations import opaque, quote
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, ValidationError
 
+from earwitness.alerts.alert import corruption_found
+from earwitness.alerts.tell import raise_alert
 from earwitness.archive.findings import Findings
 from earwitness.engines.engine import EngineUse
-from earwitness.home import locks_path
+from earwitness.errors import DamagedFile, MissingFile
+from earwitness.home import home, locks_path
 from earwitness.options import StageSettings
 from earwitness.schema import StageResult, digest_of
 from earwitness.storage.locks import POLL_S, FileLocks
 from earwitness.storage.store import FileRef
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -72,6 +79,24 @@ def content_of(value: Any) -> Any:
             raise TypeError(f"a path ({value}) must not decide a checkpoint's key")
         case _:
             return value
+
+
+class CheckpointSerializer(JSONSerializer):
+    """Prefect's JSON, but a checkpoint that was altered does not pass for a missing one: people are told."""
+
+    type: str = Field(default="earwitness-json", frozen=True)
+
+    def loads(self, blob: bytes) -> Any:
+        """As Prefect, which takes any error for a missing checkpoint and computes the stage again."""
+        try:
+            return super().loads(blob)
+        except ValidationError as error:
+            for item in error.errors(include_url=False):
+                found = item.get("ctx", {}).get("error")
+                if isinstance(found, DamagedFile) and not isinstance(found, MissingFile):
+                    log.warning("%s: computed again", found)
+                    raise_alert(corruption_found(f"{str(found)[:1].upper()}{str(found)[1:]}.", where=str(home())))
+            raise
 
 
 class KernelLocks(LockManager):

@@ -16,7 +16,7 @@ from earwitness.errors import Transient
 from earwitness.home import checkpoints_path
 from earwitness.options import Limits
 from earwitness.schema import Provenance, StageResult
-from tasks.checkpoints import StageKey, local_policy
+from tasks.checkpoints import CheckpointSerializer, StageKey, local_policy
 
 P = ParamSpec("P")
 R = TypeVar("R", bound=StageResult)
@@ -48,7 +48,7 @@ def stage(name: str, *, version: str, unkeyed: tuple[str, ...] = ()) -> Callable
             task_run_name=name,
             cache_policy=StageKey(stage=name, version=version, unkeyed=frozenset(unkeyed)),
             persist_result=True,
-            result_serializer="json",
+            result_serializer=CheckpointSerializer(),
             cache_result_in_memory=False,
         )(timed)
 

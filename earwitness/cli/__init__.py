@@ -13,6 +13,8 @@ from earwitness.errors import EarwitnessError, ExitCode
 _COMMANDS: Mapping[str, str] = {
     "run": "Process recordings: who said what and when, notes, clips, a bundle.",
     "notes": "Write notes from a transcript alone.",
+    "maintain": "Notice killed runs and see to them; send alerts that wait.",
+    "alerts": "Check that alerts reach you.",
     "doctor": "Check that this machine has what Earwitness needs.",
     "demo": "Process real and synthetic speech to see what comes out.",
 }

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import Field, model_validator
 
-from earwitness.errors import DamagedFile, StorageError
+from earwitness.errors import DamagedFile, MissingFile, StorageError
 from earwitness.home import store_path
 from earwitness.schema import Record
 
@@ -43,7 +43,7 @@ class FileRef(Record):
         try:
             stat = path.stat()
         except OSError as error:
-            raise DamagedFile(f"stored file missing: {path}") from error
+            raise MissingFile(f"stored file missing: {path}") from error
         if stat.st_size != self.size or _digest(path, stat.st_mtime_ns, stat.st_size, stat.st_ino) != self.sha256:
             raise DamagedFile(f"stored file altered: {path}")
         return self
