@@ -61,6 +61,8 @@ def maintain(options: MaintainOptions | None = None) -> State[list[StepReport]]:
 def run_maintenance(options: MaintainOptions) -> list[StepReport]:
     """Maintenance from Python: what each step did."""
     reports = maintain(options, return_state=True).result(raise_on_failure=False)
+    if isinstance(reports, Exception):
+        raise reports
     return [StepReport.model_validate(report) for report in reports]
 
 

@@ -5,19 +5,17 @@ No URL is ever shown: its path, user and query are secrets, and for some service
 
 import ipaddress
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from threading import current_thread
+from threading import local
 from typing import Any, ClassVar, Protocol
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from earwitness.alerts.alert import Alert, Severity
 from earwitness.alerts.settings import AlertSettings
 from earwitness.alerts.webhook import Webhook
 from earwitness.errors import ChannelDown, UsageError
-
-SENDING_THREAD = "earwitness-alerts"
-"""Threads whose name starts so hold secrets: what libraries log in them is dropped."""
 
 _SERVICES = {
     "hooks.slack.com": "slack",
@@ -26,7 +24,7 @@ _SERVICES = {
     "discordapp.com": "discord",
 }
 _HOSTS = {"slack": "hooks.slack.com", "discord": "discord.com"}
-_CHATTY = ("apprise", "urllib3.connectionpool", "requests", "smtplib")
+_CHATTY = ("apprise", "urllib3.connectionpool")
 _MAIL_PORT = 25
 
 
@@ -71,10 +69,11 @@ def read_channel(url: str, settings: AlertSettings) -> Channel:
     """
     try:
         parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
+        scheme, host = parts.scheme.lower(), parts.hostname
+        if scheme in {"http", "https"}:
+            _ = parts.port
     except ValueError:
-        parts, host = SplitResult("", "", "", "", ""), None
-    scheme = parts.scheme.lower()
+        scheme, host = "", None
     if not scheme or "://" not in url:
         raise UsageError("It is not a URL.", "Write it with its scheme, such as https://… or slack://…")
     if scheme in {"http", "https"} and host not in _SERVICES:
@@ -103,10 +102,10 @@ def is_loopback(host: str) -> bool:
 
 
 def _by_apprise(url: str, scheme: str, settings: AlertSettings) -> Channel:
-    _keep_quiet()
-    import apprise
+    with _quiet():
+        import apprise
 
-    made: Any = apprise.Apprise.instantiate(url, asset=apprise.AppriseAsset(http_redirects=False, async_mode=False))
+        made: Any = apprise.Apprise.instantiate(url, asset=apprise.AppriseAsset(http_redirects=False, async_mode=False))
     if made is None:
         raise UsageError(
             f"No service is known for this {scheme}:// URL, or a part of it is missing.",
@@ -151,13 +150,15 @@ class _ByApprise:
         return None if host == "…" else (host, self.port)
 
     def send(self, alert: Alert, more: int) -> None:
-        _keep_quiet()
-        sent = self.url.notify(
-            title=self.clean(alert.title),
-            body=self.clean(alert.text(more)),
-            notify_type=self._types[alert.severity],
-            body_format="text",
-        )
+        with _quiet():
+            import apprise
+
+            sent = self.url.notify(
+                title=self.clean(alert.title),
+                body=self.clean(alert.text(more)),
+                notify_type=apprise.NotifyType(self._types[alert.severity]),
+                body_format=apprise.NotifyFormat.TEXT,
+            )
         if not sent:
             raise ChannelDown(f"{self.shown} did not take the message.", "Check its URL and its limits.")
 
@@ -169,13 +170,20 @@ def _harmless(text: str) -> str:
 
 class _NoSecrets(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
-        return not current_thread().name.startswith(SENDING_THREAD)
+        return not getattr(_here, "secret", False)
 
 
+_here = local()
 _filter = _NoSecrets()
 
 
-def _keep_quiet() -> None:
-    """Libraries log whole URLs when they are debugged."""
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Drop what libraries log in this thread: debugged, they log whole URLs."""
     for name in _CHATTY:
-        logging.getLogger(name).addFilter(_filter)
+        logging.getLogger(name).addFilter(_filter)  # a second time changes nothing
+    _here.secret = True
+    try:
+        yield
+    finally:
+        _here.secret = False

@@ -11,13 +11,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from earwitness.alerts.alert import Alert
-from earwitness.alerts.channels import SENDING_THREAD, Channel, read_channels
+from earwitness.alerts.channels import Channel, read_channels
 from earwitness.alerts.outbox import Message, Outbox
 from earwitness.alerts.settings import AlertSettings, alert_settings
 from earwitness.errors import EarwitnessError, Transient
 
 log = logging.getLogger(__name__)
 
+_THREAD = "earwitness-alerts"
 _FIRST_PAUSE_S = 0.5
 _AT_EXIT_S = 5.0
 
@@ -127,7 +128,7 @@ def _to_all(message: Message, channels: Sequence[Channel], settings: AlertSettin
         ended[number] = _to_one(message, channel, settings, deadline)
 
     threads = [
-        threading.Thread(target=one, args=item, name=f"{SENDING_THREAD}-{item[0]}", daemon=True)
+        threading.Thread(target=one, args=item, name=f"{_THREAD}-{item[0]}", daemon=True)
         for item in enumerate(channels)
     ]
     for thread in threads:
@@ -180,7 +181,7 @@ def _beside(work: Callable[[], None]) -> None:
             with _guard:
                 _threads.discard(thread)
 
-    thread = threading.Thread(target=run, name=SENDING_THREAD, daemon=True)
+    thread = threading.Thread(target=run, name=_THREAD, daemon=True)
     with _guard:
         _threads.add(thread)
     try:
