@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_WAIT_FOR_OTHERS_S = 5.0
+_WAIT_FOR_OTHERS_S = 15.0
 _SENDING_S = 120.0
 _TRIES = 20
 _KEEP_UNSENT_S = 86_400.0
@@ -154,6 +154,8 @@ class Outbox:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         file = sqlite3.connect(self.path, timeout=_WAIT_FOR_OTHERS_S, isolation_level=None)
         try:
+            # not worth waiting for the disk, which is what others would wait for; a damaged file is begun anew
+            file.execute("PRAGMA synchronous = OFF")
             file.execute("BEGIN IMMEDIATE")
             file.execute(_TABLE)
             yield file

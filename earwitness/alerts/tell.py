@@ -112,7 +112,7 @@ def _send(message: Message, settings: AlertSettings, outbox: Outbox) -> bool:
         _log_once(f"alerts: {problem}")
     for delivery in deliveries:
         if delivery.problem:
-            _log_once(f"alerts: {delivery.problem}")
+            _log_once(f"alerts: {delivery.problem}", about=delivery.channel)
     reached = any(not delivery.problem for delivery in deliveries)
     if reached:
         outbox.delivered(message)
@@ -192,11 +192,11 @@ def _beside(work: Callable[[], None]) -> None:
         _log_once("no alert can be sent any more: no thread can be started")
 
 
-def _log_once(text: str) -> None:
+def _log_once(text: str, about: str = "") -> None:
     with _guard:
-        if text in _logged:
+        if (about or text) in _logged:
             return
-        _logged.add(text)
+        _logged.add(about or text)
     log.warning("%s", text)
 
 
