@@ -88,7 +88,7 @@ def take_lease(run: str, flow: str, *, resumes: str | None = None) -> Lease:
         pid=os.getpid(),
         process=_process(os.getpid()),
         started_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        folder=str(Path.cwd()),
+        folder=_folder(),
         resumes=resumes,
     )
     path = leases_path() / f"{run}.json"
@@ -104,7 +104,8 @@ def take_lease(run: str, flow: str, *, resumes: str | None = None) -> Lease:
             os.close(descriptor)
             raise
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink()
         raise StorageError(
             f"No lease can be written in {leases_path()} ({error.strerror or error}).",
             "Free some space or point EARWITNESS_HOME at a writable folder on a local disk.",
@@ -228,6 +229,13 @@ def _read(descriptor: int) -> Lease | None:
         return Lease.model_validate_json(os.pread(descriptor, 1 << 16, 0))
     except (OSError, ValidationError):
         return None
+
+
+def _folder() -> str:
+    try:
+        return str(Path.cwd())
+    except FileNotFoundError:  # somebody deleted it: relative paths fail here too
+        return "/"
 
 
 @lru_cache(maxsize=1)
