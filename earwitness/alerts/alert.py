@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
@@ -66,6 +67,27 @@ class Alert(Record):
         if more:
             lines.append(f"And {more} more like this since the last message.")
         return _without_controls("\n".join(lines))
+
+
+@dataclass(frozen=True)
+class Message:
+    """An alert on its way."""
+
+    alert: Alert
+    more: int
+    """How many like it were held back since the last message."""
+    at: float
+    """When it was first raised, seconds since 1970; the same for every attempt."""
+
+    @property
+    def id(self) -> str:
+        """The same for every attempt to send it."""
+        return f"{self.alert.fingerprint}-{int(self.at)}"
+
+    @property
+    def text(self) -> str:
+        """What it says below its title."""
+        return self.alert.text(self.more)
 
 
 def _shorten(text: str, most: int) -> str:

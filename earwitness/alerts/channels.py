@@ -12,7 +12,7 @@ from threading import local
 from typing import Any, ClassVar, Protocol
 from urllib.parse import urlsplit
 
-from earwitness.alerts.alert import Alert, Severity
+from earwitness.alerts.alert import Message, Severity
 from earwitness.alerts.settings import AlertSettings
 from earwitness.alerts.webhook import Webhook
 from earwitness.errors import ChannelDown, UsageError
@@ -38,7 +38,7 @@ class Channel(Protocol):
     def address(self) -> tuple[str, int] | None:
         """Host and port to try, if they are known."""
 
-    def send(self, alert: Alert, more: int) -> None:
+    def send(self, message: Message) -> None:
         """Send one message; see `Webhook.send` for what is raised."""
 
 
@@ -149,14 +149,14 @@ class _ByApprise:
         host = self.shown.split("://")[1]
         return None if host == "…" else (host, self.port)
 
-    def send(self, alert: Alert, more: int) -> None:
+    def send(self, message: Message) -> None:
         with _quiet():
             import apprise
 
             sent = self.url.notify(
-                title=self.clean(alert.title),
-                body=self.clean(alert.text(more)),
-                notify_type=apprise.NotifyType(self._types[alert.severity]),
+                title=self.clean(message.alert.title),
+                body=self.clean(message.text),
+                notify_type=apprise.NotifyType(self._types[message.alert.severity]),
                 body_format=apprise.NotifyFormat.TEXT,
             )
         if not sent:

@@ -9,14 +9,13 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import TypeVar
 
 from pydantic import ValidationError
 
-from earwitness.alerts.alert import Alert
+from earwitness.alerts.alert import Alert, Message
 from earwitness.errors import StorageError
 from earwitness.home import home, locks_path
 from earwitness.storage.locks import FileLocks
@@ -43,14 +42,6 @@ CREATE TABLE IF NOT EXISTS alerts (
   promised INTEGER NOT NULL     -- held back before that; part of the message that was or is being sent
 )
 """
-
-
-@dataclass(frozen=True)
-class Message:
-    """To be sent now."""
-
-    alert: Alert
-    more: int
 
 
 class Outbox:
@@ -80,7 +71,7 @@ class Outbox:
                 "INSERT OR REPLACE INTO alerts VALUES (?, ?, ?, ?, 1, 0, 0, ?)",
                 (alert.fingerprint, alert.model_dump_json(), now, now, more),
             )
-            return Message(alert, more)
+            return Message(alert, more, now)
 
         return self._with_file(look, lambda: _remembered(alert, self._clock(), self._window_s))
 
@@ -119,14 +110,14 @@ class Outbox:
                         "WHERE fingerprint = ?",
                         (now, count, 0 if over else more, fingerprint),
                     )
-                    found.append(Message(alert, count))
+                    found.append(Message(alert, count, told_at))
                 elif over and more and (done or not waiting):
                     file.execute(
                         "UPDATE alerts SET told_at = ?, tried_at = ?, tries = 1, delivered = 0, promised = ?, more = 0 "
                         "WHERE fingerprint = ?",
                         (now, now, more, fingerprint),
                     )
-                    found.append(Message(alert, more))
+                    found.append(Message(alert, more, now))
             return found
 
         return self._with_file(look, list)
@@ -190,4 +181,4 @@ def _remembered(alert: Alert, now: float, window_s: float) -> Message | None:
         if told_at is not None and abs(now - told_at) < window_s:
             return None
         _memory[alert.fingerprint] = now
-        return Message(alert, 0)
+        return Message(alert, 0, now)

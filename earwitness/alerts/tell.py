@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from earwitness.alerts.alert import Alert
+from earwitness.alerts.alert import Alert, Message
 from earwitness.alerts.channels import Channel, read_channels
-from earwitness.alerts.outbox import Message, Outbox
+from earwitness.alerts.outbox import Outbox
 from earwitness.alerts.settings import AlertSettings, alert_settings
 from earwitness.errors import EarwitnessError, Transient
 
@@ -78,7 +78,7 @@ def send_now(alert: Alert, settings: AlertSettings) -> list[Delivery]:
     channels, problems = read_channels(settings, _from_blocks(settings))
     return [
         *(Delivery(*problem.split(": ", 1)) for problem in problems),
-        *_to_all(Message(alert, 0), channels, settings),
+        *_to_all(Message(alert, 0, time.time()), channels, settings),
     ]
 
 
@@ -151,7 +151,7 @@ def _to_one(message: Message, channel: Channel, settings: AlertSettings, deadlin
                 break
             time.sleep(pause)
         try:
-            channel.send(message.alert, message.more)
+            channel.send(message)
             return Delivery(channel.shown)
         except EarwitnessError as error:
             problem = str(error)

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, HTTPSHandler, Request, build_opener
 
 from earwitness import __version__
-from earwitness.alerts.alert import Alert
+from earwitness.alerts.alert import Message
 from earwitness.alerts.signature import HEADER, sign
 from earwitness.errors import ChannelDown, ChannelRefused
 from earwitness.schema import SCHEMA_VERSION
@@ -44,7 +44,7 @@ class Webhook:
         parts = urlsplit(self.url)
         return (parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)) if parts.hostname else None
 
-    def send(self, alert: Alert, more: int) -> None:
+    def send(self, message: Message) -> None:
         """Send one message. Certificates are checked against the system's (or `SSL_CERT_FILE`).
 
         Raises:
@@ -52,7 +52,7 @@ class Webhook:
             ChannelRefused: any other answer than success; a redirect too.
         """
         at = int(time.time())
-        body = json.dumps(message(alert, more, at), ensure_ascii=False, sort_keys=True).encode()
+        body = json.dumps(payload(message, at), ensure_ascii=False, sort_keys=True).encode()
         request = Request(
             self.url,
             data=body,
@@ -86,13 +86,13 @@ class Webhook:
             raise ChannelDown(f"{self.shown} can't be reached ({why}).", "Check the network.") from None
 
 
-def message(alert: Alert, more: int, at: int) -> dict[str, object]:
+def payload(message: Message, at: int) -> dict[str, object]:
     """What a receiver gets."""
     return {
         "schema_version": SCHEMA_VERSION,
-        "id": f"{alert.fingerprint}-{at}",
-        "fingerprint": alert.fingerprint,
+        "id": message.id,
+        "fingerprint": message.alert.fingerprint,
         "sent_at": at,
-        "more": more,
-        **alert.model_dump(mode="json", exclude={"key"}),
+        "more": message.more,
+        **message.alert.model_dump(mode="json", exclude={"key"}),
     }

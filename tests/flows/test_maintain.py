@@ -297,12 +297,7 @@ def test_the_heartbeats_of_another_machine_count(
     """Another home stands for another machine: no lease of it is here."""
     process = start(LIGHT, "a.mp3", EARWITNESS_HOME=str(tmp_path / "elsewhere"))
     silent = said(process)
-    beats = {
-        "filter": {
-            "event": {"name": ["prefect.flow-run.heartbeat"]},
-            "resource": {"id": [f"prefect.flow-run.{silent}"]},
-        }
-    }
+    beat = {"event": {"name": ["prefect.flow-run.heartbeat"]}, "resource": {"id": [f"prefect.flow-run.{silent}"]}}
     deadline = time.monotonic() + 60
     with client() as api:
         while not api.request("POST", "/events/filter", json={"filter": beat}).json()["events"]:
