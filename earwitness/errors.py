@@ -168,6 +168,20 @@ class Interrupted(Terminal):
     exit_code = ExitCode.INTERRUPTED
 
 
+class ChannelDown(Transient):
+    """A channel of alerts did not answer, or asked to be left alone for a while."""
+
+    code = "channel-down"
+    exit_code = ExitCode.UNAVAILABLE
+
+
+class ChannelRefused(Terminal):
+    """A channel of alerts answered that it does not want the message."""
+
+    code = "channel-refused"
+    exit_code = ExitCode.UNAVAILABLE
+
+
 class StorageError(Terminal):
     """Disk full, not writable, or a path that can't be used."""
 

@@ -3,6 +3,9 @@
 import os
 from pathlib import Path
 
+CRASH_PREFIX = "earwitness-crash-"
+"""Of the files in the system's temporary folder that engines write to when they crash; locked while they may."""
+
 
 def home() -> Path:
     """`$EARWITNESS_HOME`, else the user's data folder."""
@@ -28,7 +31,7 @@ def locks_path() -> Path:
 
 
 def leases_path() -> Path:
-    """One file a run in progress: what it uses is never cleaned away."""
+    """One locked file a run in progress, see `earwitness.storage.leases`."""
     return home() / "leases"
 
 

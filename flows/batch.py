@@ -9,10 +9,19 @@ from earwitness.options import RunOptions
 from earwitness.result import RunResult
 from flows.recording import process_recording
 from flows.states import result_of
+from tasks.alerting import one_summary, tell_of_batch, tell_of_bug, tell_of_crash
+from tasks.lease import drop_lease, hold_lease
 from tasks.summary import show_batch
 
 
-@flow(name="batch", persist_result=False)
+@flow(
+    name="batch",
+    persist_result=False,
+    on_running=[hold_lease],
+    on_completion=[drop_lease],
+    on_failure=[drop_lease, tell_of_bug],
+    on_crashed=[tell_of_crash],
+)
 def process_batch(paths: list[Path], options: RunOptions | None = None) -> list[RunResult]:
     """Every recording of some files and folders.
 
@@ -20,6 +29,8 @@ def process_batch(paths: list[Path], options: RunOptions | None = None) -> list[
         paths: files, or folders that stand for every recording in them.
         options: what holds for all of them.
     """
-    results = [result_of(process_recording(path, options, return_state=True)) for path in expand(paths)]
+    with one_summary():
+        results = [result_of(process_recording(path, options, return_state=True)) for path in expand(paths)]
     show_batch(results)
+    tell_of_batch(results)
     return results

@@ -1,13 +1,13 @@
 """Prefect's cache as checkpoints: what decides a key, and locks that a kill frees."""
 
 import asyncio
-import re
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from prefect.cache_policies import CachePolicy
+from prefect.client.schemas.objects import State
 from prefect.context import TaskRunContext
 from prefect.filesystems import LocalFileSystem
 from prefect.locking.protocol import LockManager
@@ -21,11 +21,10 @@ from earwitness.home import checkpoints_path, locks_path
 from earwitness.interrupt import stop_if_interrupted
 from earwitness.options import StageSettings
 from earwitness.schema import StageResult, digest_of
-from earwitness.storage.checkpoints import read_checkpoint, write_checkpoint
+from earwitness.storage.checkpoints import read_checkpoint
 from earwitness.storage.locks import POLL_S, FileLocks
+from earwitness.storage.sharing import keep_checkpoint
 from earwitness.storage.store import FileRef
-
-_SHARED_KEY = re.compile(r"-[0-9a-f]{64}$")
 
 
 @dataclass
@@ -148,9 +147,7 @@ class Checkpoints(LocalFileSystem):
 
     def write_path(self, path: str, content: bytes, _sync: bool = True) -> str:  # type: ignore[override]
         """Write a result, whole or not at all."""
-        key = self._key(path)
-        # Prefect also keeps the exceptions of failed tasks, under random names: no other machine asks for those
-        write_checkpoint(key, content, share=_SHARED_KEY.search(key) is not None)
+        keep_checkpoint(self._key(path), content)
         return path
 
     async def awrite_path(self, path: str, content: bytes) -> str:
@@ -159,6 +156,13 @@ class Checkpoints(LocalFileSystem):
 
     def _key(self, path: str) -> str:
         return str(self._resolve_path(path).relative_to(checkpoints_path().resolve()))
+
+
+def key_of(state: State[Any]) -> str | None:
+    """The key of the checkpoint behind a completed stage, if there is one."""
+    metadata = getattr(state.data, "metadata", None)  # of a ResultRecord, which Prefect keeps to itself
+    place = getattr(metadata, "storage_key", None)
+    return Path(place).name if place else None
 
 
 def local_checkpoints() -> Checkpoints:

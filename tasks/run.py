@@ -3,7 +3,6 @@
 import logging
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -17,16 +16,21 @@ from prefect.utilities.annotations import opaque
 
 from earwitness.archive.findings import Missing
 from earwitness.engines.engine import EngineUse
-from earwitness.errors import ContractBroken, EarwitnessError, ExitCode, UsageError
+from earwitness.errors import ContractBroken, EarwitnessError, ExitCode, StorageError, UsageError
+from earwitness.home import store_path
 from earwitness.interrupt import Interruption, current_interruption
 from earwitness.job import Job
 from earwitness.options import RunOptions
 from earwitness.result import ErrorInfo, Estimate, Outcome, RunResult, StageRun
 from earwitness.schema import StageResult
 from earwitness.storage.clean import sweep_scratch
-from earwitness.storage.leases import using_store
+from earwitness.storage.needed import note_needs
 from earwitness.storage.room import need_room
+from earwitness.storage.sharing import waiting
+from tasks.alerting import tell_of_room
+from tasks.lease import need_lease
 from tasks.progress import StageEvent, current_recording, tell
+from tasks.checkpoints import key_of
 from tasks.stage import failure_of, on_this_machine
 
 log = logging.getLogger(__name__)
@@ -66,7 +70,7 @@ class Run:
         self.estimate: Estimate | None = None
         self.error: EarwitnessError | None = None
         self._clock = time.perf_counter()
-        self._lease = ExitStack()
+        self._keys: set[str] = set()
         self._interruption = Interruption()
         current_recording.set(path.name)
 
@@ -77,7 +81,6 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> Literal[False] | bool:
-        self._lease.close()
         current_interruption.reset(self._before)
         if error is not None and not isinstance(error, Exception):  # Ctrl-C, SIGTERM, a cancelled run
             self._interruption.happen()
@@ -96,8 +99,9 @@ class Run:
         self.job = job
         self.options = job.options
         self.engines.update(job.engines)
-        self._lease.enter_context(using_store(f"run {job.recording_id}"))
+        need_lease()
         sweep_scratch()
+        tell_of_room(store_path(), self.options.out)
         need_room(0, self.options.out, self.options.limits.min_free_gb)
         return job
 
@@ -136,6 +140,8 @@ class Run:
             self._ended(pending.stage, "failed", 0.0)
             raise self._explained(pending.stage, failure_of(state))
         result: R = pending.future.result()
+        if key := key_of(state):
+            self._keys.add(key)
         if state.name == "Cached":
             self._ended(pending.stage, "cached", 0.0)
         else:
@@ -186,8 +192,17 @@ class Run:
         tell(StageEvent(self.path.name, stage, "ended", 1.0, state))
 
     def placed(self, bundle: Path, *, written: bool) -> None:
-        """Note where the bundle lies; it counts as computed if anything had to be written."""
+        """Note where the bundle lies and what it was made of; it counts as computed if anything had to be written."""
         self.bundle = bundle
+        try:
+            note_needs(bundle, self._keys)
+        except StorageError as error:  # the bundle is there; only cleaning will not know what it was made of
+            log.warning("%s: %s", self.path.name, error)
+        if unshared := waiting():
+            self.warnings.append(
+                f"{len(unshared):,} finished stages lie on this machine only: the shared store could not be used. "
+                "The next run that computes something, or earwitness maintain, brings them there."
+            )
         if written and self.stages["publish"].state == "cached":
             self.stages["publish"] = StageRun(state="computed", seconds=0.0)
 

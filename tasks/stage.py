@@ -17,6 +17,7 @@ from earwitness.errors import Transient
 from earwitness.options import Limits
 from earwitness.schema import Provenance, StageResult
 from earwitness.storage.remote import remote_store
+from earwitness.storage.sharing import share_waiting
 from earwitness.storage.store import disk_trouble
 from tasks.checkpoints import StageKey, local_checkpoints, local_policy
 
@@ -41,8 +42,8 @@ def stage(name: str, *, version: str, unkeyed: tuple[str, ...] = ()) -> Callable
         @functools.wraps(function)
         def timed(*args: P.args, **kwargs: P.kwargs) -> R:
             if remote := remote_store():
-                # there may be an answer that could not be read; and what is made now could not be uploaded
-                remote.check()
+                remote.check()  # there may be an answer that could not be read
+                share_waiting()  # what can't be shared would be computed on other machines once more
             started, clock = datetime.now(UTC), time.perf_counter()
             try:
                 result = function(*args, **kwargs)

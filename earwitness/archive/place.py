@@ -15,6 +15,7 @@ from earwitness.archive.findings import Composed
 from earwitness.archive.naming import ID_PATTERN
 from earwitness.errors import StorageError
 from earwitness.progress import Progress, no_progress
+from earwitness.storage.room import need_free
 from earwitness.storage.store import FileRef, sha256_file
 
 MANIFEST = "manifest-sha256.txt"
@@ -118,14 +119,7 @@ def _is_in_place(composed: Composed, target: Path) -> bool:
 
 def _need_space(composed: Composed, out: Path) -> None:
     need = sum(ref.size for ref in composed.files.values()) + _SPARE_BYTES
-    free = shutil.disk_usage(out).free
-    if free < need:
-        raise StorageError(
-            f"The bundle needs {need / 1e6:.1f} MB in {out}, where {free / 1e6:.1f} MB are free.",
-            "Free some space, or choose another folder with --out.",
-            need_bytes=need,
-            free_bytes=free,
-        )
+    need_free(out, need, "The bundle")
 
 
 @contextmanager

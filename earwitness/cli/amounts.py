@@ -22,6 +22,11 @@ def seconds_of(_context: click.Context, _option: click.Parameter, text: str) -> 
     return float(match[1]) * _UNITS[match[2]]
 
 
+def optional_seconds(context: click.Context, option: click.Parameter, text: str | None) -> float | None:
+    """As `seconds_of`, for options that may be left out."""
+    return None if text is None else seconds_of(context, option, text)
+
+
 def amount(count: int) -> str:
     """Bytes for people, in powers of 1000."""
     if count < 1000:

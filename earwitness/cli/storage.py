@@ -52,6 +52,8 @@ def _show(as_json: bool, older_than: float, out: Path | None) -> int:
             click.echo(f"  {place.error.message}\n  → {place.error.remedy}")
     disk = found.disk
     click.echo(f"\nfree: {amount(disk.free_bytes)} of {amount(disk.total_bytes)} ({disk.level})")
+    if found.unshared:
+        click.echo(f"waiting to be shared: {found.unshared:,} finished stages (earwitness maintain shares them)")
     if found.runs:
         click.echo(f"runs in progress: {found.runs}")
     click.echo(f"earwitness clean would remove {found.clean_items:,} things, {amount(found.clean_bytes)}")
@@ -59,8 +61,10 @@ def _show(as_json: bool, older_than: float, out: Path | None) -> int:
 
 
 def _verify(as_json: bool, *, repair: bool, remote: bool) -> int:
+    from earwitness.alerts.listeners import tell_of_breakers_and_damage
     from earwitness.storage.verify import verify
 
+    tell_of_breakers_and_damage()
     found = verify(repair=repair, remote=remote)
     if as_json:
         click.echo(json.dumps(found.model_dump(mode="json"), ensure_ascii=False, indent=1))

@@ -28,10 +28,9 @@ from typing import Any, TypeVar
 from earwitness.engines import worker
 from earwitness.engines.guard import Guard
 from earwitness.errors import EngineCrashed, EngineTimeout
-from earwitness.home import home
+from earwitness.home import CRASH_PREFIX, home
 from earwitness.interrupt import stop_if_interrupted, stoppable
 from earwitness.progress import Progress, no_progress
-from earwitness.storage.leases import CRASH_PREFIX
 
 T = TypeVar("T")
 

@@ -1,27 +1,35 @@
 """The small results of finished stages: read and written whole, here and in the shared store."""
 
 import fcntl
-import logging
+import json
 import os
 import re
 import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
-from earwitness.errors import EarwitnessError, StorageError
+from earwitness.errors import StorageError
 from earwitness.home import checkpoints_path, store_path
-from earwitness.storage.leases import gate, stamp
-from earwitness.storage.remote import remote_store
-
-log = logging.getLogger(__name__)
+from earwitness.schema import digest_of
+from earwitness.storage.damage import damage_found
+from earwitness.storage.gate import gate, stamp
+from earwitness.storage.remote import RemoteStore, remote_store
 
 _DIGEST = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
+_STORED = re.compile(r"^([0-9a-f]{64})(\.[a-z0-9]+)?$")
+_KEY = re.compile(r"-[0-9a-f]{64}$")
+
+
+def is_of_a_stage(key: str) -> bool:
+    """Whether a checkpoint is the result of a stage; Prefect also keeps failures, under names of its own."""
+    return _KEY.search(key) is not None
 
 
 def read_checkpoint(key: str) -> bytes:
     """A checkpoint from this machine, else from the shared store, of which a copy then stays here.
 
-    Reading it stamps it and every stored file that it names: all of them are in use from this moment on.
+    Reading it stamps it and every stored file that it names: all of them are in use from this moment on. A damaged
+    one counts as missing.
 
     Raises:
         FileNotFoundError: there is none.
@@ -33,35 +41,43 @@ def read_checkpoint(key: str) -> bytes:
             content = path.read_bytes()
             stamp(path)
             _stamp_files(content)
+        if not (problem := checkpoint_problem(key, content)):
             return content
+        damage_found(f"The finished stage {path}: {problem}.", path)
     except FileNotFoundError:
-        remote = remote_store()
-        fetched = remote.read(f"checkpoints/{key}") if remote else None
-        if fetched is None:
-            raise
-    _write_here(path, fetched)
+        pass
+    remote = remote_store()
+    fetched = _fetched(key, remote) if remote else None
+    if fetched is None:
+        raise FileNotFoundError(path)
+    write_checkpoint(key, fetched)
     return fetched
 
 
-def write_checkpoint(key: str, content: bytes, *, share: bool = True) -> None:
-    """Write a checkpoint, whole or not at all, here and in the shared store.
+def _fetched(key: str, remote: RemoteStore) -> bytes | None:
+    name = f"checkpoints/{key}"
+    content = remote.read(name)
+    if content is not None and (problem := checkpoint_problem(key, content)):
+        damage_found(f"The finished stage {key} in the shared store {remote.url}: {problem}.", f"{remote.url}/{name}")
+        return None  # the next upload replaces it
+    return content
 
-    A shared store that fails now costs this run nothing: the answer is safe here, and other machines compute it again.
 
-    Args:
-        key: a file name.
-        content: what `read_checkpoint` will give back.
-        share: not for what concerns this run alone.
+def checkpoint_problem(key: str, content: bytes) -> str:
+    """What is wrong with a checkpoint; empty if nothing is.
 
-    Raises:
-        StorageError: it can't be written here.
+    The result of a stage carries a seal over everything else in it (`earwitness.schema.StageResult`).
     """
-    _write_here(checkpoints_path() / key, content)
+    if not is_of_a_stage(key):
+        return ""
     try:
-        if share and (remote := remote_store()):
-            remote.write(f"checkpoints/{key}", content)
-    except EarwitnessError as error:
-        log.warning("the checkpoint %s stays on this machine: %s", key, error)
+        record = json.loads(content)
+        result = json.loads(record["result"])
+        data = dict(result["data"])
+    except (ValueError, KeyError, TypeError):
+        return "it can't be read"
+    seal = data.pop("seal", None)
+    return "" if seal is None or seal == digest_of(data) else "its content is not what was sealed"
 
 
 def files_named(content: bytes) -> set[str]:
@@ -75,7 +91,8 @@ def stored_files(digests: Iterable[str]) -> list[Path]:
     for digest in digests:
         folder = store_path() / digest[:2]
         if folder.is_dir():
-            found += [Path(entry.path) for entry in os.scandir(folder) if entry.name.partition(".")[0] == digest]
+            names = [entry.name for entry in os.scandir(folder)]
+            found += [folder / name for name in names if (match := _STORED.match(name)) and match[1] == digest]
     return found
 
 
@@ -84,7 +101,17 @@ def _stamp_files(content: bytes) -> None:
         stamp(path)
 
 
-def _write_here(path: Path, content: bytes) -> None:
+def write_checkpoint(key: str, content: bytes) -> None:
+    """Write a checkpoint on this machine, whole or not at all.
+
+    Args:
+        key: a file name.
+        content: what `read_checkpoint` will give back.
+
+    Raises:
+        StorageError: it can't be written.
+    """
+    path = checkpoints_path() / key
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,8 @@
 """Removing what nothing needs any more: old checkpoints, files that no checkpoint names, and what dead processes left.
 
-Nothing that a run in progress used since it began is touched (see `earwitness.storage.leases`). Bundles hold copies of
-their files, so no bundle depends on anything here.
+Nothing is touched that a run in progress used since it began, or a killed one that may be started again (see
+`earwitness.storage.leases`). Bundles hold copies of their files and outlive everything here; what they were made of
+stays all the same as long as they are there, so that correcting one is cheap (see `earwitness.storage.needed`).
 """
 
 import fcntl
@@ -20,10 +21,13 @@ from pydantic import Field
 
 from earwitness.archive.place import abandoned_bundles, sweep_bundles
 from earwitness.errors import StorageError
-from earwitness.home import checkpoints_path, locks_path, scratch_path, store_path
+from earwitness.home import CRASH_PREFIX, checkpoints_path, locks_path, scratch_path, store_path
 from earwitness.schema import Record
 from earwitness.storage.checkpoints import files_named
-from earwitness.storage.leases import CRASH_PREFIX, dead_leases, gate, is_held, needed_since_ns, stamped_ns
+from earwitness.storage.gate import gate, stamped_ns
+from earwitness.storage.leases import needed_since_ns, useless_leases
+from earwitness.storage.locks import is_held
+from earwitness.storage.needed import all_needs, needed_by_bundles
 
 _ORPHAN_NS = 3_600 * 10**9
 """A file that no checkpoint names yet may belong to a script that holds no lease, for this long."""
@@ -31,8 +35,10 @@ _AT_ONCE = 100
 _STORED = re.compile(r"^([0-9a-f]{64})(\.[a-z0-9]+)?$")
 _LOCK = re.compile(r"^[0-9a-f]{64}$")
 _PART = re.compile(r"\.part$")
+_HALF = re.compile(r"^[0-9a-f]{64}(\.[a-z0-9]+)?\.[0-9a-f]{8}\.part$")
+"""Written beside their places by versions up to 0.1."""
 
-Kind = Literal["checkpoint", "file", "scratch", "lease", "lock", "crash", "bundle"]
+Kind = Literal["checkpoint", "file", "scratch", "lease", "lock", "crash", "bundle", "note"]
 
 
 class Waste(Record):
@@ -55,7 +61,7 @@ class Cleaning(Record):
     bytes: int = Field(ge=0, description="of the items together")
 
 
-def clean(older_than_s: float, out: Path | None = None, *, dry_run: bool = False) -> Cleaning:
+def clean(older_than_s: float, out: Path | None = None, *, of_bundles: bool = False, dry_run: bool = False) -> Cleaning:
     """Remove checkpoints that were not used for a while, files that no checkpoint names, and leftovers.
 
     Safe at any time, beside any number of runs.
@@ -63,36 +69,31 @@ def clean(older_than_s: float, out: Path | None = None, *, dry_run: bool = False
     Args:
         older_than_s: a checkpoint that was neither made nor used for this long goes.
         out: a folder of bundles, to be rid of half-placed ones.
+        of_bundles: also what bundles were made of that are still there. They stay whole; correcting them, or running
+            their recordings again, computes those stages again.
         dry_run: only look.
 
     Raises:
         StorageError: something can't be read or removed.
     """
     try:
-        items = find_waste(older_than_s, out)
+        items = find_waste(older_than_s, out, of_bundles=of_bundles)
         spared = [] if dry_run else remove_waste(items)
     except OSError as error:
-        raise StorageError(
-            f"{error.filename or store_path()} can't be cleaned ({error.strerror or error}).",
-            "Check its permissions; what was removed so far stays removed, and that is safe.",
-        ) from error
-    removed = [item for item in items if item not in spared]
-    return Cleaning(
-        dry_run=dry_run,
-        older_than_s=older_than_s,
-        items=removed,
-        spared=spared,
-        bytes=sum(item.bytes for item in removed),
-    )
+        raise _refused(error) from error
+    return _cleaning(older_than_s, items, spared, dry_run=dry_run)
 
 
-def find_waste(older_than_s: float, out: Path | None = None, now_ns: int | None = None) -> list[Waste]:
+def find_waste(
+    older_than_s: float, out: Path | None = None, now_ns: int | None = None, *, of_bundles: bool = False
+) -> list[Waste]:
     """What `clean` would remove now, by kind and path.
 
     Args:
         older_than_s: as for `clean`.
         out: as for `clean`.
         now_ns: the time to judge by, in ns since 1970.
+        of_bundles: as for `clean`.
     """
     now = time.time_ns() if now_ns is None else now_ns
     # before anything else is looked at: a run that begins after this stamps what it uses later than `now`
@@ -100,6 +101,15 @@ def find_waste(older_than_s: float, out: Path | None = None, now_ns: int | None 
     expired = min(now - round(older_than_s * 1e9), needed)
     orphaned = min(now - _ORPHAN_NS, needed)
 
+    found, living, dying = _checkpoints(expired, needed, now, set() if of_bundles else needed_by_bundles())
+    found += _files_in_store(expired, orphaned, now, living, dying)
+    found += _leftovers(expired)
+    found += _half_placed(out)
+    return sorted(found, key=lambda item: (item.kind, item.path))
+
+
+def _checkpoints(expired: int, needed: int, now: int, of_bundles: set[str]) -> tuple[list[Waste], set[str], set[str]]:
+    """Those that go, the digests that the others name, and the digests that they name themselves."""
     found: list[Waste] = []
     living: set[str] = set()
     dying: set[str] = set()
@@ -110,26 +120,24 @@ def find_waste(older_than_s: float, out: Path | None = None, now_ns: int | None 
             continue
         with suppress(FileNotFoundError):
             named = files_named(path.read_bytes())
-            if stamped_ns(stat) < expired:
+            if stamped_ns(stat) < expired and path.name not in of_bundles:
                 dying |= named
                 found.append(_waste("checkpoint", path, stat, f"not used for {_ago(now, stat)}"))
             else:
                 living |= named
+    return found, living, dying
+
+
+def _files_in_store(expired: int, orphaned: int, now: int, living: set[str], dying: set[str]) -> Iterator[Waste]:
     for folder in _folders(store_path(), r"^[0-9a-f]{2}$"):
         for path, stat in _files(folder):
-            match = _STORED.match(path.name)
-            if match is None or match[1] in living:
-                continue
-            if stamped_ns(stat) < (expired if match[1] in dying else orphaned):
-                why = "named by removed checkpoints only" if match[1] in dying else "named by no checkpoint"
-                found.append(_waste("file", path, stat, why))
-    found += _leftovers(expired)
-    if out is not None:
-        found += [
-            Waste(kind="bundle", path=path, bytes=size_of(path), why="half-placed by a dead process", stamped_ns=0)
-            for path in abandoned_bundles(out)
-        ]
-    return sorted(found, key=lambda item: (item.kind, item.path))
+            if (match := _STORED.match(path.name)) is None:
+                if _HALF.match(path.name) and stamped_ns(stat) < orphaned:
+                    yield _waste("scratch", path, stat, f"half-written, not touched for {_ago(now, stat)}")
+            elif match[1] in dying - living and stamped_ns(stat) < expired:
+                yield _waste("file", path, stat, "named by removed checkpoints only")
+            elif match[1] not in living | dying and stamped_ns(stat) < orphaned:
+                yield _waste("file", path, stat, "named by no checkpoint")
 
 
 def remove_waste(items: list[Waste]) -> list[Waste]:
@@ -160,7 +168,21 @@ def remove_waste(items: list[Waste]) -> list[Waste]:
 
 def sweep_scratch() -> None:
     """Remove the scratch folders of dead processes, so that engines that keep crashing don't fill the disk."""
-    remove_waste([item for item in _leftovers(0) if item.kind == "scratch"])
+    remove_waste(list(_dead_scratch()))
+
+
+def sweep_leftovers(out: Path | None = None) -> Cleaning:
+    """Remove what dead processes left, and nothing that is finished, however old.
+
+    Raises:
+        StorageError: something can't be read or removed.
+    """
+    try:
+        items = [*_leftovers(0), *_half_placed(out)]
+        spared = remove_waste(items)
+    except OSError as error:
+        raise _refused(error) from error
+    return _cleaning(0.0, items, spared, dry_run=False)
 
 
 def size_of(path: Path) -> int:
@@ -180,23 +202,54 @@ def size_of(path: Path) -> int:
 
 def _leftovers(expired: int) -> list[Waste]:
     """What dead processes left. Who lives holds a lock that was taken with the gate passed."""
-    found: list[Waste] = []
+    found = list(_dead_scratch())
     with gate(alone=True):
-        for path in _folders(scratch_path(), r"."):
-            if not is_held(path):
-                found.append(
-                    Waste(kind="scratch", path=path, bytes=size_of(path), why="of a dead process", stamped_ns=0)
-                )
-        for path in dead_leases():
+        for path in useless_leases():
             with suppress(FileNotFoundError):
-                found.append(_waste("lease", path, path.stat(), "of a killed run"))
+                found.append(_waste("lease", path, path.stat(), "of a dead process"))
         for path, stat in _files(locks_path()):
             if _LOCK.match(path.name) and stamped_ns(stat) < expired and not is_held(path):
                 found.append(_waste("lock", path, stat, "held by nobody"))
+    for path, needs in all_needs():
+        if not needs.is_there and not any((checkpoints_path() / key).exists() for key in needs.keys):
+            with suppress(FileNotFoundError):
+                found.append(_waste("note", path, path.stat(), "the bundle and what it was made of are gone"))
     for path, stat in _files(Path(tempfile.gettempdir()), CRASH_PREFIX):
         if stat.st_uid == os.getuid() and not is_held(path) and time.time_ns() - stamped_ns(stat) > 60 * 10**9:
             found.append(_waste("crash", path, stat, "of a dead process"))
     return found
+
+
+def _dead_scratch() -> Iterator[Waste]:
+    with gate(alone=True):  # between the making of a folder and its lock the gate is passed
+        dead = [path for path in _folders(scratch_path(), r".") if not is_held(path)]
+    for path in dead:
+        yield Waste(kind="scratch", path=path, bytes=size_of(path), why="of a dead process", stamped_ns=0)
+
+
+def _half_placed(out: Path | None) -> list[Waste]:
+    return [
+        Waste(kind="bundle", path=path, bytes=size_of(path), why="half-placed by a dead process", stamped_ns=0)
+        for path in (abandoned_bundles(out) if out is not None else ())
+    ]
+
+
+def _cleaning(older_than_s: float, items: list[Waste], spared: list[Waste], *, dry_run: bool) -> Cleaning:
+    removed = [item for item in items if item not in spared]
+    return Cleaning(
+        dry_run=dry_run,
+        older_than_s=older_than_s,
+        items=removed,
+        spared=spared,
+        bytes=sum(item.bytes for item in removed),
+    )
+
+
+def _refused(error: OSError) -> StorageError:
+    return StorageError(
+        f"{error.filename or store_path()} can't be cleaned ({error.strerror or error}).",
+        "Check its permissions; what was removed so far stays removed, and that is safe.",
+    )
 
 
 def _in_use(item: Waste, needed: int) -> bool:
@@ -204,7 +257,7 @@ def _in_use(item: Waste, needed: int) -> bool:
         stat = item.path.lstat()
     except FileNotFoundError:
         return False
-    if item.kind in {"checkpoint", "file"}:
+    if item.kind in {"checkpoint", "file", "note"}:
         return stamped_ns(stat) != item.stamped_ns or stamped_ns(stat) >= needed
     return is_held(item.path)
 

@@ -92,6 +92,23 @@ class FileLocks:
             ) from error
 
 
+def is_held(path: Path) -> bool:
+    """Whether a living process holds the lock of this file or folder; what can't be looked at counts as held."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 @contextmanager
 def locked(name: str) -> Iterator[None]:
     """Hold the named lock of this machine; waits for whoever has it."""

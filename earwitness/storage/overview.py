@@ -13,6 +13,7 @@ from earwitness.storage.clean import find_waste
 from earwitness.storage.leases import living_leases
 from earwitness.storage.remote import remote_store
 from earwitness.storage.room import StorageState, storage_state
+from earwitness.storage.sharing import waiting
 
 
 class Place(Record):
@@ -32,6 +33,7 @@ class Overview(Record):
     places: list[Place]
     disk: StorageState = Field(description="of the store")
     runs: int = Field(ge=0, description="in progress on this machine")
+    unshared: int = Field(ge=0, description="finished stages that the shared store does not have yet")
     older_than_s: float = Field(description="what `clean` is asked about")
     clean_items: int = Field(ge=0, description="what `clean` would remove")
     clean_bytes: int = Field(ge=0)
@@ -62,6 +64,7 @@ def overview(older_than_s: float, out: Path | None = None) -> Overview:
         places=places,
         disk=storage_state(home()),
         runs=len(living_leases()),
+        unshared=len(waiting()),
         older_than_s=older_than_s,
         clean_items=len(waste),
         clean_bytes=sum(item.bytes for item in waste),

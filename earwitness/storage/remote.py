@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from earwitness.errors import EarwitnessError, StorageError, StoreUnreachable, Transient, UsageError
+from earwitness.interrupt import stop_if_interrupted
 
 T = TypeVar("T")
 
@@ -29,6 +30,7 @@ VARIABLE = "EARWITNESS_STORE"
 PATIENCE_VARIABLE = "EARWITNESS_STORE_PATIENCE_S"
 _PATIENCE_S = 60.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 10.0
+_BETWEEN_LOOKS_S = 0.2
 
 _OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "oss"})
 """An upload there is seen whole or not at all; elsewhere a file is written beside its place and renamed."""
@@ -250,7 +252,7 @@ class RemoteStore:
                 if not isinstance(told, Transient) or time.monotonic() + pause > deadline:
                     raise told from error
                 log.warning("%s; trying again in %.1f s", told.message, pause)
-                time.sleep(pause)
+                _wait(pause)
         raise AssertionError("unreachable")
 
     def _explained(self, error: Exception, doing: str) -> EarwitnessError | None:
@@ -277,6 +279,14 @@ class RemoteStore:
                 f"stages are kept. Unset {VARIABLE} to work with this machine's store alone.",
             )
         return None
+
+
+def _wait(seconds: float) -> None:
+    """Sleep, but not on after the run was interrupted."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        stop_if_interrupted()
+        time.sleep(min(left, _BETWEEN_LOOKS_S))
 
 
 def patience_s() -> float:

@@ -36,7 +36,7 @@ def storage_state(
     Raises:
         StorageError: the disk can't be looked at.
     """
-    place = _existing(path or store_path())
+    place = existing(path or store_path())
     try:
         disk = shutil.disk_usage(place)
     except OSError as error:
@@ -59,15 +59,15 @@ def need_room(work_bytes: int, out: Path, min_free_gb: float) -> None:
     Raises:
         StorageError: a disk has less than that.
     """
-    places = [_existing(place) for place in (store_path(), out)]
+    places = [existing(place) for place in (store_path(), out)]
     shared = _device(places[0]) == _device(places[1])
     for place in places[:1] if shared else places:
         need = round(work_bytes / (1 if shared else 2) + min_free_gb * 1e9)
         free = storage_state(place).free_bytes
         if free < need:
-            takes = f"this recording takes about {_size(work_bytes)} and " if work_bytes else ""
+            takes = f"this recording takes about {size_text(work_bytes)} and " if work_bytes else ""
             raise StorageError(
-                f"Too little room at {place}: {_size(free)} are free, {takes}{min_free_gb:g} GB are to stay free.",
+                f"Too little room at {place}: {size_text(free)} are free, {takes}{min_free_gb:g} GB are to stay free.",
                 "Free some space (earwitness clean), point EARWITNESS_HOME or --out at another disk, or set "
                 "limits.min_free_gb lower.",
                 need_bytes=need,
@@ -75,11 +75,33 @@ def need_room(work_bytes: int, out: Path, min_free_gb: float) -> None:
             )
 
 
-def _size(count: int) -> str:
+def need_free(folder: Path, bytes_: int, what: str) -> None:
+    """Refuse to write what does not fit.
+
+    Args:
+        folder: where it goes; it need not exist yet.
+        bytes_: how much.
+        what: what needs it, at the beginning of a sentence.
+
+    Raises:
+        StorageError: the disk has less than that free.
+    """
+    free = storage_state(folder).free_bytes
+    if free < bytes_:
+        raise StorageError(
+            f"{what} needs {size_text(bytes_)} in {folder}, where {size_text(free)} are free.",
+            "Free some space (earwitness clean), or choose another folder with --out.",
+            need_bytes=bytes_,
+            free_bytes=free,
+        )
+
+
+def size_text(count: int) -> str:
+    """Bytes for people."""
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
-def _existing(path: Path) -> Path:
+def existing(path: Path) -> Path:
     """The path, or the nearest thing above it that exists."""
     return next(place for place in (path, *path.absolute().parents) if place.exists())
 

@@ -1,7 +1,7 @@
 """A content-addressed store for the large files of finished stages.
 
-It lies on this machine. Where `EARWITNESS_STORE` names a shared one, every file is also uploaded there, and a file
-that is missing or damaged here is fetched from there; what is here is then a verified copy.
+It lies on this machine. Where `EARWITNESS_STORE` names a shared one, a file that is missing or damaged here is fetched
+from there; what is here is then a verified copy. How files get there: `earwitness.storage.sharing`.
 """
 
 import errno
@@ -18,7 +18,8 @@ from pydantic import Field, model_validator
 from earwitness.errors import DamagedFile, StorageError
 from earwitness.home import scratch_path, store_path
 from earwitness.schema import Record
-from earwitness.storage.leases import HeldFolder, gate, stamp
+from earwitness.storage.damage import damage_found
+from earwitness.storage.gate import HeldFolder, gate, stamp
 from earwitness.storage.remote import RemoteStore, remote_store
 
 log = logging.getLogger(__name__)
@@ -49,11 +50,13 @@ class FileRef(Record):
     @property
     def path(self) -> Path:
         """Where the bytes lie on this machine."""
-        return store_path() / _place(self.sha256, self.suffix)
+        return store_path() / place_of(self.sha256, self.suffix)
 
     @model_validator(mode="after")
     def _verify(self) -> "FileRef":
         problem = self._problem()
+        if problem == "altered":
+            damage_found(f"The stored file {self.path} was altered after it was stored.", self.path)
         if problem and (remote := remote_store()):
             _fetch(self, remote)
             problem = self._problem()
@@ -75,7 +78,8 @@ class FileRef(Record):
         return "" if whole else "altered"
 
 
-def _place(digest: str, suffix: str) -> str:
+def place_of(digest: str, suffix: str) -> str:
+    """Where a file lies, relative to the local store and to `store/` in the shared one."""
     return f"{digest[:2]}/{digest}{suffix}"
 
 
@@ -85,17 +89,16 @@ def _digest(path: Path, mtime_ns: int, size: int, inode: int) -> str:
 
 
 def keep(path: Path) -> FileRef:
-    """Move a finished file into the store (atomically; equal content is stored once), and upload it where shared.
+    """Move a finished file into the store (atomically; equal content is stored once).
 
     Args:
         path: a complete file that the caller no longer needs; it is gone afterwards.
 
     Raises:
-        StorageError: the store can't be written, or the shared one refuses.
-        StoreUnreachable: the shared store did not answer for a while; the file lies in the local store.
+        StorageError: the store can't be written.
     """
     digest, size, suffix = sha256_file(path), path.stat().st_size, path.suffix.lower()
-    target = store_path() / _place(digest, suffix)
+    target = store_path() / place_of(digest, suffix)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if not _is_there_already(target, digest):
@@ -106,14 +109,14 @@ def keep(path: Path) -> FileRef:
             f"The store at {store_path()} can't be written ({error.strerror or error}).",
             "Free some space or point EARWITNESS_HOME at a writable folder.",
         ) from error
-    kept = FileRef(sha256=digest, size=size, suffix=suffix)
-    if remote := remote_store():
-        remote.upload(target, f"store/{_place(digest, suffix)}")
-    return kept
+    return FileRef(sha256=digest, size=size, suffix=suffix)
 
 
 def _is_there_already(target: Path, digest: str) -> bool:
-    if not target.is_file() or sha256_file(target) != digest:
+    if not target.is_file():
+        return False
+    if sha256_file(target) != digest:
+        damage_found(f"The stored file {target} was altered after it was stored.", target)
         return False
     with gate():  # it may have been cleaned away while we read it; from now on it is ours
         return stamp(target)
@@ -139,7 +142,7 @@ def _rename_into_place(part: Path, target: Path) -> None:
 
 def _fetch(ref: FileRef, remote: RemoteStore) -> None:
     """Bring a file from the shared store, if its bytes there are the right ones."""
-    name = f"store/{_place(ref.sha256, ref.suffix)}"
+    name = f"store/{place_of(ref.sha256, ref.suffix)}"
     with workspace("fetch") as folder:
         part = Path(folder) / "part"
         for _ in range(2):  # a second time, in case the way here was to blame
@@ -151,7 +154,7 @@ def _fetch(ref: FileRef, remote: RemoteStore) -> None:
                 ref.path.parent.mkdir(parents=True, exist_ok=True)
                 _rename_into_place(part, ref.path)
                 return
-    log.warning("%s is damaged in the store %s: it is removed there and made anew", name, remote.url)
+    damage_found(f"{name} was altered in the shared store {remote.url}.", f"{remote.url}/{name}")
     # where it stayed, the upload of the good one would find an object of the same size and leave it
     remote.remove(name)
 

@@ -1,6 +1,6 @@
 """Reading everything again to see whether it is still what was stored."""
 
-import json
+import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -12,8 +12,10 @@ from pydantic import Field
 from earwitness.errors import StorageError
 from earwitness.home import checkpoints_path, store_path
 from earwitness.progress import Progress, no_progress
-from earwitness.schema import Record, digest_of
-from earwitness.storage.leases import gate
+from earwitness.schema import Record
+from earwitness.storage.checkpoints import checkpoint_problem
+from earwitness.storage.damage import damage_found
+from earwitness.storage.gate import gate
 from earwitness.storage.remote import RemoteFile, RemoteStore, remote_store
 from earwitness.storage.store import sha256_file, workspace
 
@@ -55,16 +57,16 @@ def verify(*, repair: bool = False, remote: bool = False, progress: Progress = n
         raise StorageError("There is no shared store to verify.", "Set EARWITNESS_STORE to its URL.")
     here = [*_local("store"), *_local("checkpoints")]
     there = [file for file in shared.files() if not file.name.endswith(".part")] if shared else []
-    total = sum(size for *_, size in here) + sum(file.size for file in there) or 1
+    total = sum(stat.st_size for *_, stat in here) + sum(file.size for file in there) or 1
     done, damaged = 0, []
     try:
-        for where, name, path, size in here:
+        for where, name, path, stat in here:
             progress(done / total, name)
             if found := _problem(where, name, path):
-                damaged.append(Damage(where=where, name=name, bytes=size, found=found, repaired=repair))
-                if repair:
-                    _remove(path)
-            done += size
+                damage_found(f"{path}: {found}.", path)
+                repaired = repair and _removed(path, stat)
+                damaged.append(Damage(where=where, name=name, bytes=stat.st_size, found=found, repaired=repaired))
+            done += stat.st_size
     except OSError as error:
         raise StorageError(
             f"{error.filename or store_path()} can't be verified ({error.strerror or error}).", "Check its permissions."
@@ -73,6 +75,7 @@ def verify(*, repair: bool = False, remote: bool = False, progress: Progress = n
         assert shared is not None
         progress(done / total, file.name)
         if found := _remote_problem(shared, file):
+            damage_found(f"{file.name} in the shared store {shared.url}: {found}.", f"{shared.url}/{file.name}")
             damaged.append(Damage(where="remote", name=file.name, bytes=file.size, found=found, repaired=repair))
             if repair:
                 shared.remove(file.name)
@@ -81,20 +84,23 @@ def verify(*, repair: bool = False, remote: bool = False, progress: Progress = n
     return Verification(files=len(here) + len(there), bytes=done, damaged=damaged)
 
 
-def _local(where: Literal["store", "checkpoints"]) -> Iterator[tuple[Literal["store", "checkpoints"], str, Path, int]]:
+Stored = tuple[Literal["store", "checkpoints"], str, Path, os.stat_result]
+
+
+def _local(where: Literal["store", "checkpoints"]) -> Iterator[Stored]:
     root = store_path() if where == "store" else checkpoints_path()
     for path in sorted(root.glob("[0-9a-f][0-9a-f]/*" if where == "store" else "[!.]*")):
         name = path.relative_to(root).as_posix()
         with suppress(FileNotFoundError):
             if path.is_file() and not path.is_symlink() and (where == "checkpoints" or _STORED.match(name)):
-                yield where, name, path, path.stat().st_size
+                yield where, name, path, path.stat()
 
 
 def _problem(where: str, name: str, path: Path) -> str:
     try:
         if where == "store":
             return "" if sha256_file(path) == _STORED.sub(r"\2", name) else "its bytes are not those of its name"
-        return _checkpoint_problem(path.read_bytes())
+        return checkpoint_problem(name, path.read_bytes())
     except FileNotFoundError:  # cleaned away meanwhile
         return ""
 
@@ -103,7 +109,7 @@ def _remote_problem(shared: RemoteStore, file: RemoteFile) -> str:
     folder, _, name = file.name.partition("/")
     if folder == "checkpoints":
         content = shared.read(file.name)
-        return "" if content is None else _checkpoint_problem(content)
+        return "" if content is None else checkpoint_problem(name, content)
     if folder != "store" or not _STORED.match(name):
         return ""
     with workspace("verify") as scratch:
@@ -113,18 +119,13 @@ def _remote_problem(shared: RemoteStore, file: RemoteFile) -> str:
         return "" if sha256_file(copy) == _STORED.sub(r"\2", name) else "its bytes are not those of its name"
 
 
-def _checkpoint_problem(content: bytes) -> str:
-    """A result carries a seal over everything else in it (`earwitness.schema.StageResult`)."""
-    try:
-        record = json.loads(content)
-        result = json.loads(record["result"])
-        data = dict(result["data"])
-    except (ValueError, KeyError, TypeError):
-        return "it can't be read"
-    seal = data.pop("seal", None)
-    return "" if seal is None or seal == digest_of(data) else "its content is not what was sealed"
-
-
-def _remove(path: Path) -> None:
+def _removed(path: Path, stat: os.stat_result) -> bool:
+    """Remove what is damaged, unless a run has put a good one in its place since it was read."""
     with gate(alone=True):
-        path.unlink(missing_ok=True)
+        try:
+            same = os.path.samestat(path.stat(), stat)
+        except FileNotFoundError:
+            return True
+        if same:
+            path.unlink()
+    return same

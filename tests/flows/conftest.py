@@ -41,7 +41,7 @@ def finished_call(
     folder = tmp_path_factory.mktemp("short")
     samples, rate = soundfile.read(phone_call, dtype="int16", frames=SHORT_S * 16_000)
     soundfile.write(folder / "call.wav", samples, rate)
-    cues = []
+    cues: list[str] = []
     for line in phone_call.with_suffix(".stm").read_text().splitlines():
         _, _, _, start, end, *text = line.split()
         words = [word for word in text if not word.startswith("<")]

@@ -17,11 +17,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from earwitness.cli import cli
-from earwitness.home import checkpoints_path, leases_path, locks_path, scratch_path, store_path
+from earwitness.home import CRASH_PREFIX, checkpoints_path, leases_path, locks_path, scratch_path, store_path
 from earwitness.storage.checkpoints import read_checkpoint, write_checkpoint
-from earwitness.storage.clean import clean, find_waste, remove_waste, size_of
-from earwitness.storage.leases import CRASH_PREFIX, using_store
+from earwitness.storage.clean import clean, find_waste, remove_waste, size_of, sweep_leftovers
+from earwitness.storage.leases import give_up, left_behind, take_lease, using_store
 from earwitness.storage.locks import FileLocks
+from earwitness.storage.needed import note_needs
 from earwitness.storage.store import FileRef, keep, workspace
 
 DAY_S = 86_400
@@ -85,6 +86,54 @@ def test_a_run_in_progress_keeps_what_it_used(own_home: Path) -> None:
     assert {item.path for item in find_waste(0, now_ns=in_days(365))} >= {before, touched, used.path}
 
 
+def test_what_a_killed_run_made_stays_until_it_is_seen_to(own_home: Path) -> None:
+    run = take_lease("recording", run="0b0e5a54-1111-2222-3333-444455556666")
+    used = kept("used by the run")
+    touched = finished("touched", used)
+    give_up(run)
+    assert clean(0).items == []
+    (left,) = left_behind()
+    left.forget()
+    assert {item.path for item in clean(0).items} == {touched, used.path}
+
+
+def test_what_a_bundle_was_made_of_stays_as_long_as_the_bundle(own_home: Path, tmp_path: Path) -> None:
+    speech, other = kept("speech"), kept("other")
+    path, old = finished("align-1", speech), finished("align-0", speech, other)
+    bundle = tmp_path / "out" / "call-0123456789ab"
+    bundle.mkdir(parents=True)
+    (bundle / "manifest-sha256.txt").write_text("")
+    note_needs(bundle, ["align-1", "publish-1"])
+    assert {item.path for item in find_waste(0, now_ns=in_days(999))} == {old, other.path}
+    promised = find_waste(0, now_ns=in_days(999), of_bundles=True)
+    assert {item.path for item in promised} == {old, other.path, path, speech.path}
+    assert remove_waste(find_waste(0, now_ns=in_days(999))) == []
+    assert FileRef.model_validate_json(speech.model_dump_json()) == speech
+    (bundle / "manifest-sha256.txt").unlink()  # the bundle was deleted
+    assert remove_waste(find_waste(0, now_ns=in_days(999))) == []
+    assert remove_waste(find_waste(0, now_ns=in_days(999))) == []  # now its note
+    assert everything(own_home) == set()
+
+
+def test_a_sweep_takes_leftovers_and_nothing_that_is_finished(own_home: Path, tmp_path: Path) -> None:
+    path = finished("old", kept("old"))
+    (scratch_path() / "listen-x").mkdir()
+    (tmp_path / ".call-0123456789ab.0a1b2c3d.part").mkdir()
+    done = sweep_leftovers(tmp_path)
+    assert sorted(item.kind for item in done.items) == ["bundle", "scratch"]
+    assert path.exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_half_written_files_of_older_versions_go(own_home: Path) -> None:
+    ref = kept("whole")
+    part = ref.path.with_name(f"{ref.path.name}.0a1b2c3d.part")
+    part.write_text("ha")
+    finished("named", ref)
+    assert find_waste(30 * DAY_S) == []
+    assert [item.path for item in find_waste(30 * DAY_S, now_ns=in_days(1))] == [part]
+
+
 def test_what_came_into_use_after_it_was_found_is_spared(own_home: Path) -> None:
     ref = kept("late")
     path = finished("late", ref)
@@ -118,10 +167,10 @@ def test_foreign_files_are_left_alone(own_home: Path, tmp_path: Path) -> None:
 LIVE = """
 import os, sys, tempfile, fcntl
 from pathlib import Path
-from earwitness.storage.leases import using_store, CRASH_PREFIX
+from earwitness.storage.leases import using_store
 from earwitness.storage.store import keep, workspace
 from earwitness.storage.locks import FileLocks
-from earwitness.home import locks_path
+from earwitness.home import CRASH_PREFIX, locks_path
 with using_store("doomed"), workspace("doomed") as folder:
     made = Path(folder) / "made.txt"
     made.write_text("half " + sys.argv[1])

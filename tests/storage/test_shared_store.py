@@ -1,17 +1,21 @@
 """The store on a real S3 service: several machines share what one of them computed."""
 
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from earwitness.errors import EarwitnessError, ExitCode, StorageError, StoreUnreachable, Terminal, Transient, UsageError
+from earwitness.errors import ExitCode, StorageError, StoreUnreachable, Terminal, Transient, UsageError
 from earwitness.home import checkpoints_path, scratch_path
-from earwitness.storage.checkpoints import read_checkpoint, write_checkpoint
+from earwitness.schema import digest_of
+from earwitness.storage.checkpoints import read_checkpoint
+from earwitness.storage.damage import on_damage
 from earwitness.storage.remote import remote_store
+from earwitness.storage.sharing import keep_checkpoint, share_waiting, waiting
 from earwitness.storage.store import FileRef, keep
 from tests.s3_server import SECRET, Bucket
 
@@ -30,10 +34,39 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Move:
     return go
 
 
+@pytest.fixture
+def damages() -> Iterator[list[str]]:
+    """Where damage was found."""
+    found: list[str] = []
+    stop = on_damage(lambda _what, where: found.append(where))
+    yield found
+    stop()
+
+
 def kept(tmp_path: Path, content: bytes = b"content" * 1000) -> FileRef:
+    """A stored file."""
     path = tmp_path / "made.flac"
     path.write_bytes(content)
     return keep(path)
+
+
+def key(name: str) -> str:
+    """Of a checkpoint, as stages have them."""
+    return f"{name}-{digest_of(name)}"
+
+
+def sealed(*files: FileRef) -> bytes:
+    """What Prefect writes for a finished stage with some files."""
+    data: dict[str, object] = {"files": [json.loads(ref.model_dump_json()) for ref in files]}
+    result = {"data": {**data, "seal": digest_of(data)}}
+    return json.dumps({"metadata": {}, "result": json.dumps(result)}).encode()
+
+
+def shared(tmp_path: Path, content: bytes = b"content" * 1000, name: str = "speak") -> FileRef:
+    """A stored file that a finished stage names, brought to the shared store."""
+    ref = kept(tmp_path, content)
+    keep_checkpoint(key(name), sealed(ref))
+    return ref
 
 
 def object_of(ref: FileRef) -> str:
@@ -44,57 +77,84 @@ def loaded(ref: FileRef) -> FileRef:
     return FileRef.model_validate_json(ref.model_dump_json())
 
 
-def test_what_one_machine_keeps_another_can_load(bucket: Bucket, machine: Move, tmp_path: Path) -> None:
-    ref = kept(tmp_path)
-    assert bucket.names() == [object_of(ref)]
+def test_what_one_machine_finishes_another_can_load(bucket: Bucket, machine: Move, tmp_path: Path) -> None:
+    ref = shared(tmp_path)
+    assert bucket.names() == [f"checkpoints/{key('speak')}", object_of(ref)]
+    assert waiting() == []
     home = machine("second")
+    assert read_checkpoint(key("speak")) == sealed(ref)
     assert loaded(ref).path.read_bytes() == b"content" * 1000
     assert ref.path.is_relative_to(home)
     assert list(scratch_path().iterdir()) == []
 
 
 def test_equal_content_is_uploaded_once(bucket: Bucket, machine: Move, tmp_path: Path) -> None:
-    ref = kept(tmp_path)
+    ref = shared(tmp_path)
     bucket.put(object_of(ref), b"CONTENT" * 1000)  # would be overwritten by a second upload
     machine("second")
-    kept(tmp_path)
+    shared(tmp_path)
     assert bucket.get(object_of(ref)) == b"CONTENT" * 1000
 
 
-def test_a_damaged_local_copy_is_replaced_from_the_shared_store(bucket: Bucket, machine: Move, tmp_path: Path) -> None:
-    ref = kept(tmp_path)
+def test_a_damaged_local_copy_is_replaced_from_the_shared_store_and_reported(
+    bucket: Bucket, machine: Move, tmp_path: Path, damages: list[str]
+) -> None:
+    ref = shared(tmp_path)
     ref.path.write_bytes(b"kontent" * 1000)
     assert loaded(ref).path.read_bytes() == b"content" * 1000
+    checkpoint = checkpoints_path() / key("speak")
+    checkpoint.write_bytes(sealed(ref).replace(b"made", b"mode")[:-9])
+    assert read_checkpoint(key("speak")) == sealed(ref)
+    assert checkpoint.read_bytes() == sealed(ref)
+    assert damages == [str(ref.path), str(checkpoint)]
 
 
 @pytest.mark.parametrize("damage", ["delete", "truncate", "flip"])
-def test_a_damaged_object_is_a_miss_and_the_next_keep_heals_it(
-    bucket: Bucket, machine: Move, tmp_path: Path, damage: str
+def test_a_damaged_object_is_a_miss_and_the_next_one_heals_it(
+    bucket: Bucket, machine: Move, tmp_path: Path, damage: str, damages: list[str]
 ) -> None:
-    ref = kept(tmp_path)
+    ref = shared(tmp_path)
     bucket.damage(object_of(ref), damage)
     machine("second")
     with pytest.raises(ValidationError, match="stored file missing"):
         loaded(ref)
     assert not ref.path.exists()
     assert list(scratch_path().iterdir()) == []
-    kept(tmp_path)
+    assert damages == ([] if damage == "delete" else [f"{bucket.url}/{object_of(ref)}"])
+    shared(tmp_path)
     machine("third")
     assert loaded(ref).path.read_bytes() == b"content" * 1000
 
 
-def test_without_the_service_local_files_load_and_nothing_else_is_believed(
+@pytest.mark.parametrize("damage", ["truncate", "flip"])
+def test_a_damaged_checkpoint_there_is_a_miss(
+    bucket: Bucket, machine: Move, tmp_path: Path, damage: str, damages: list[str]
+) -> None:
+    shared(tmp_path)
+    bucket.damage(f"checkpoints/{key('speak')}", damage)
+    machine("second")
+    with pytest.raises(FileNotFoundError):
+        read_checkpoint(key("speak"))
+    assert damages == [f"{bucket.url}/checkpoints/{key('speak')}"]
+
+
+def test_what_is_made_while_the_service_is_gone_lies_here_and_is_shared_later(
     bucket: Bucket, machine: Move, tmp_path: Path
 ) -> None:
-    here = kept(tmp_path)
+    home = machine("first")
     bucket.server.stop()
     try:
+        here = shared(tmp_path)
         assert loaded(here) == here
+        assert read_checkpoint(key("speak")) == sealed(here)
+        assert waiting() == [key("speak")]
         with pytest.raises(StoreUnreachable) as caught:
-            kept(tmp_path, b"new")
+            share_waiting()
         machine("second")
         with pytest.raises(StoreUnreachable):
             loaded(here)
+        with pytest.raises(StoreUnreachable):
+            read_checkpoint(key("speak"))
         assert list(scratch_path().iterdir()) == []
     finally:
         bucket.server.start()
@@ -102,8 +162,28 @@ def test_without_the_service_local_files_load_and_nothing_else_is_believed(
     assert caught.value.exit_code == ExitCode.STORAGE
     assert bucket.url in caught.value.message
     assert "AWS_ENDPOINT_URL" in caught.value.remedy
+    machine(home.name)
+    assert share_waiting() == [key("speak")]
+    assert share_waiting() == waiting() == []
+    machine("second")
+    assert read_checkpoint(key("speak")) == sealed(here)
     assert loaded(here) == here
-    assert object_of(kept(tmp_path, b"new")) in bucket.names()
+
+
+def test_what_was_cleaned_away_before_it_could_be_shared_is_forgotten(
+    bucket: Bucket, machine: Move, tmp_path: Path
+) -> None:
+    bucket.server.stop()
+    try:
+        shared(tmp_path)
+    finally:
+        bucket.server.start()
+    (checkpoints_path() / key("speak")).unlink()
+    note = machine("first") / "unshared" / key("speak")
+    assert share_waiting() == []
+    assert note.exists()  # young: it might be about to be written
+    os.utime(note, (0, 0))
+    assert share_waiting() == waiting() == bucket.names() == []
 
 
 def test_a_service_that_comes_back_in_time_costs_nothing(
@@ -113,7 +193,7 @@ def test_a_service_that_comes_back_in_time_costs_nothing(
     bucket.server.stop()
     with ThreadPoolExecutor(1) as pool:
         try:
-            keeping = pool.submit(kept, tmp_path)
+            keeping = pool.submit(shared, tmp_path)
             with pytest.raises(TimeoutError):
                 keeping.result(timeout=1)
         finally:
@@ -127,13 +207,15 @@ def test_wrong_credentials_are_said_at_once_and_never_shown(
     bucket.server.demand_credentials(True)
     monkeypatch.setenv("EARWITNESS_STORE_PATIENCE_S", "600")
     try:
+        shared(tmp_path)
         with pytest.raises(StorageError) as caught:
-            kept(tmp_path)
+            share_waiting()
     finally:
         bucket.server.demand_credentials(False)
     assert isinstance(caught.value, Terminal)
     assert "AWS_ACCESS_KEY_ID" in caught.value.remedy
     told = f"{caught.value} {json.dumps(caught.value.attrs())} {caplog.text}"
+    assert "stays on this machine" in told
     assert SECRET not in told
     assert "AKIDEXAMPLE" not in told
 
@@ -143,11 +225,14 @@ def test_a_missing_bucket_is_said_at_once(
 ) -> None:
     monkeypatch.setenv("EARWITNESS_STORE", "s3://no-such-bucket-here/prefix")
     monkeypatch.setenv("EARWITNESS_STORE_PATIENCE_S", "600")
-    with pytest.raises(StorageError, match="no such bucket"):
-        kept(tmp_path)
     remote = remote_store()
     assert remote is not None
-    for ask in (remote.check, lambda: remote.read("checkpoints/key"), lambda: remote.fetch("x", tmp_path / "x")):
+    for ask in (
+        remote.check,
+        lambda: remote.write("checkpoints/key", b""),
+        lambda: remote.read("checkpoints/key"),
+        lambda: remote.fetch("x", tmp_path / "x"),
+    ):
         with pytest.raises(StorageError, match="no such bucket"):
             ask()
 
@@ -173,52 +258,46 @@ def test_a_url_that_cannot_be_used_is_explained_without_its_secrets(
 
 
 def test_a_folder_can_be_the_shared_store(machine: Move, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shared = tmp_path / "shared"
-    monkeypatch.setenv("EARWITNESS_STORE", shared.as_uri())
-    ref = kept(tmp_path)
-    write_checkpoint("key", b"{}")
+    folder = tmp_path / "shared"
+    monkeypatch.setenv("EARWITNESS_STORE", folder.as_uri())
+    ref = shared(tmp_path)
     machine("second")
     assert loaded(ref) == ref
-    assert read_checkpoint("key") == b"{}"
-    found = sorted(str(path.relative_to(shared)) for path in shared.rglob("*") if path.is_file())
-    assert found == ["checkpoints/key", object_of(ref)]
+    assert read_checkpoint(key("speak")) == sealed(ref)
+    found = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    assert found == [f"checkpoints/{key('speak')}", object_of(ref)]
 
 
 def test_many_writers_of_the_same_and_of_different_things(bucket: Bucket, machine: Move, tmp_path: Path) -> None:
     def work(number: int) -> FileRef:
         folder = tmp_path / f"worker-{number}"
         folder.mkdir()
-        ref = kept(folder, bytes([number % 3]) * 100_000)
-        write_checkpoint(f"key-{number % 3}", ref.model_dump_json().encode())
-        return ref
+        return shared(folder, bytes([number % 3]) * 100_000, f"stage-{number % 3}")
 
     with ThreadPoolExecutor(8) as pool:
         refs = set(pool.map(work, range(24)))
+    share_waiting()
+    assert waiting() == []
     assert len(refs) == 3
-    assert bucket.names() == sorted([*(f"checkpoints/key-{n}" for n in range(3)), *map(object_of, refs)])
+    keys = [f"checkpoints/{key(f'stage-{number}')}" for number in range(3)]
+    assert bucket.names() == sorted([*keys, *map(object_of, refs)])
     machine("second")
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(loaded, [ref for ref in refs for _ in range(4)])) == refs
 
 
-def test_checkpoints_travel_and_stay(bucket: Bucket, machine: Move) -> None:
-    write_checkpoint("align-1", b"answer")
+def test_checkpoints_travel_and_stay(bucket: Bucket, machine: Move, tmp_path: Path) -> None:
+    ref = shared(tmp_path)
     machine("second")
-    assert read_checkpoint("align-1") == b"answer"
-    bucket.delete("checkpoints/align-1")
-    assert read_checkpoint("align-1") == b"answer"
+    assert read_checkpoint(key("speak")) == sealed(ref)
+    bucket.delete(f"checkpoints/{key('speak')}")
+    assert read_checkpoint(key("speak")) == sealed(ref)
     machine("third")
     with pytest.raises(FileNotFoundError):
-        read_checkpoint("align-1")
+        read_checkpoint(key("speak"))
 
 
-def test_a_checkpoint_is_kept_here_when_the_service_is_gone(bucket: Bucket, machine: Move) -> None:
-    bucket.server.stop()
-    try:
-        write_checkpoint("align-1", b"answer")
-        assert read_checkpoint("align-1") == b"answer"
-        with pytest.raises(EarwitnessError):
-            read_checkpoint("align-2")
-    finally:
-        bucket.server.start()
-    assert [path.name for path in checkpoints_path().iterdir()] == ["align-1"]
+def test_what_prefect_notes_about_failures_is_nobody_elses_business(bucket: Bucket, machine: Move) -> None:
+    keep_checkpoint("4f1c0d4e5a4b4c0f8f3b2a1908070605", b"an exception")
+    assert bucket.names() == waiting() == []
+    assert read_checkpoint("4f1c0d4e5a4b4c0f8f3b2a1908070605") == b"an exception"

@@ -14,6 +14,7 @@ from earwitness.options import Limits
 from earwitness.schema import StageResult
 from earwitness.storage.leases import using_store
 from earwitness.storage.overview import overview
+from earwitness.storage.remote import remote_store
 from earwitness.storage.room import need_room, storage_state
 from earwitness.storage.store import FileRef, keep, workspace
 from earwitness.storage.verify import verify
@@ -30,7 +31,7 @@ class Heard(StageResult):
     tiny: float = 1e-7
     name: str = "Zoë \U0001f3b2 \u2028"
     nothing: None = None
-    pairs: list[tuple[int, str]] = [(1, "a")]
+    pairs: tuple[tuple[int, str], ...] = ((1, "a"),)
 
 
 def kept(content: bytes) -> FileRef:
@@ -94,8 +95,16 @@ def test_damage_is_listed_and_repaired_by_removal(finished: tuple[Path, Path], w
     assert invoke("--verify").return_value == 0
 
 
+def shared(content: bytes) -> FileRef:
+    """In the shared store too, whoever brought it there."""
+    ref, remote = kept(content), remote_store()
+    assert remote is not None
+    remote.upload(ref.path, f"store/{ref.sha256[:2]}/{ref.sha256}.flac")
+    return ref
+
+
 def test_damage_in_the_shared_store_is_found_on_request(bucket: Bucket) -> None:
-    ref = kept(b"sound")
+    ref = shared(b"sound")
     name = f"store/{ref.sha256[:2]}/{ref.sha256}.flac"
     assert verify(remote=True).damaged == []
     bucket.damage(name, "flip")
@@ -129,7 +138,7 @@ def test_the_overview_counts_everything_once(own_home: Path, monkeypatch: pytest
     }
     assert found.places[0].where == str(store_path())
     assert found.places[0].oldest is not None
-    assert (found.runs, found.clean_items, found.clean_bytes) == (1, 1, 7)
+    assert (found.runs, found.unshared, found.clean_items, found.clean_bytes) == (1, 0, 1, 7)
     assert found.disk.free_bytes > 0
 
 
@@ -144,7 +153,7 @@ def test_the_command_shows_it_in_json_and_in_words(own_home: Path, tmp_path: Pat
 
 
 def test_the_shared_store_is_counted_or_its_trouble_shown(bucket: Bucket) -> None:
-    kept(b"x" * 100)
+    shared(b"x" * 100)
     place = overview(0).places[-1]
     assert (place.name, place.where, place.files, place.bytes) == ("shared", bucket.url, 1, 100)
     assert place.oldest is not None
