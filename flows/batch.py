@@ -9,19 +9,11 @@ from earwitness.options import RunOptions
 from earwitness.result import RunResult
 from flows.recording import process_recording
 from flows.states import result_of
-from tasks.alerting import one_summary, tell_of_batch, tell_of_bug, tell_of_crash
-from tasks.lease import drop_lease, hold_lease
+from tasks.alerting import LOOKED_AFTER, one_summary, tell_of_batch
 from tasks.summary import show_batch
 
 
-@flow(
-    name="batch",
-    persist_result=False,
-    on_running=[hold_lease],
-    on_completion=[drop_lease],
-    on_failure=[drop_lease, tell_of_bug],
-    on_crashed=[tell_of_crash],
-)
+@flow(name="batch", persist_result=False, **LOOKED_AFTER)
 def process_batch(paths: list[Path], options: RunOptions | None = None) -> list[RunResult]:
     """Every recording of some files and folders.
 

@@ -13,14 +13,13 @@ from earwitness.notes.summarize import choose_writer
 from earwitness.options import RunOptions
 from earwitness.result import RunResult
 from earwitness.words.align import choose_aligner
-from tasks.alerting import tell_of_bug, tell_of_crash, tell_of_run
+from tasks.alerting import LOOKED_AFTER, tell_of_run
 from tasks.align import align, share_out
 from tasks.cast import name_voices
 from tasks.clip import clip
 from tasks.correct import put_right
 from tasks.diarize import diarize
 from tasks.findings import gather
-from tasks.lease import drop_lease, hold_lease
 from tasks.listen import listen
 from tasks.plan import plan
 from tasks.preprocess import preprocess
@@ -33,15 +32,7 @@ from tasks.transcribe import transcribe, vocabulary_for
 from tasks.validate import validate
 
 
-@flow(
-    name="recording",
-    flow_run_name="{path.name}",
-    persist_result=False,
-    on_running=[hold_lease],
-    on_completion=[drop_lease],
-    on_failure=[drop_lease, tell_of_bug],
-    on_crashed=[tell_of_crash],
-)
+@flow(name="recording", flow_run_name="{path.name}", persist_result=False, **LOOKED_AFTER)
 def process_recording(path: Path, options: RunOptions | None = None) -> State[RunResult]:
     """Who said what and when, cited notes, clips and an archive-ready bundle of one recording.
 

@@ -5,13 +5,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from prefect import Flow
 from prefect.blocks.core import Block
 from prefect.blocks.system import Secret
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.context import FlowRunContext
+from prefect.flows import FlowStateHook
 from prefect.utilities.urls import url_for
 from pydantic import SecretStr
 
@@ -23,6 +24,7 @@ from earwitness.maintenance import MaintainOptions, StepReport
 from earwitness.result import RunResult
 from earwitness.storage.leases import give_back, give_up
 from earwitness.storage.room import StorageState, storage_state
+from tasks.lease import drop_lease, hold_lease
 from tasks.stage import failure_of
 
 log = logging.getLogger(__name__)
@@ -93,6 +95,24 @@ def tell_of_room(*folders: Path) -> list[StorageState]:
     for state in low:
         tell.raise_alert(storage_low(where=str(state.path), free_bytes=state.free_bytes))
     return low
+
+
+class Hooks(TypedDict):
+    """Around a flow."""
+
+    on_running: list[FlowStateHook[..., Any]]
+    on_completion: list[FlowStateHook[..., Any]]
+    on_failure: list[FlowStateHook[..., Any]]
+    on_crashed: list[FlowStateHook[..., Any]]
+
+
+LOOKED_AFTER: Hooks = {
+    "on_running": [hold_lease],
+    "on_completion": [drop_lease],
+    "on_failure": [drop_lease, tell_of_bug],
+    "on_crashed": [tell_of_crash],
+}
+"""For the flows whose runs nobody may lose: a lease while they last, and word of a bad end."""
 
 
 def send_waiting_alerts(_options: MaintainOptions) -> StepReport:

@@ -28,9 +28,9 @@ from earwitness.storage.needed import note_needs
 from earwitness.storage.room import need_room
 from earwitness.storage.sharing import waiting
 from tasks.alerting import tell_of_room
+from tasks.checkpoints import key_of
 from tasks.lease import need_lease
 from tasks.progress import StageEvent, current_recording, tell
-from tasks.checkpoints import key_of
 from tasks.stage import failure_of, on_this_machine
 
 log = logging.getLogger(__name__)

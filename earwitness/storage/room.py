@@ -24,14 +24,14 @@ class StorageState(Record):
 
 
 def storage_state(
-    path: Path | None = None, low_bytes: int = LITTLE_ROOM_BYTES, full_bytes: int = NO_ROOM_BYTES
+    path: Path | None = None, low_bytes: int | None = None, full_bytes: int | None = None
 ) -> StorageState:
     """How much room there is. Cheap; for alerts, health checks and the command line.
 
     Args:
         path: any place on the disk in question, existing or not; the store unless given.
-        low_bytes: less free space than this is low.
-        full_bytes: less than this is full; runs are refused below `limits.min_free_gb`.
+        low_bytes: less free space than this is low [10 GiB].
+        full_bytes: less than this is full [1 GiB]; runs are refused below `limits.min_free_gb`.
 
     Raises:
         StorageError: the disk can't be looked at.
@@ -44,7 +44,9 @@ def storage_state(
             f"The disk of {place} can't be looked at ({error.strerror or error}).", "Check that it is mounted."
         ) from error
     level: Literal["ok", "low", "full"]
-    level = "full" if disk.free < full_bytes else "low" if disk.free < low_bytes else "ok"
+    low = LITTLE_ROOM_BYTES if low_bytes is None else low_bytes
+    full = NO_ROOM_BYTES if full_bytes is None else full_bytes
+    level = "full" if disk.free < full else "low" if disk.free < low else "ok"
     return StorageState(level=level, path=place, free_bytes=disk.free, total_bytes=disk.total)
 
 

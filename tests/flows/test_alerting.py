@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from earwitness.alerts.tell import wait_for_alerts
-from earwitness.errors import DamagedFile, EngineUnavailable
+from earwitness.errors import EngineUnavailable, ServiceUnavailable
 from earwitness.result import Outcome
-from earwitness.schema import StageResult
+from earwitness.services.breaker import hosted
+from earwitness.storage.room import storage_state
 from earwitness.storage.store import FileRef, keep
 from flows import run_flow
+from tasks.alerting import tell_of_room
 from tests.receivers import Receiver, http_server
 
 HIDDEN = "T0KEN-hidden"
@@ -27,6 +29,8 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
         monkeypatch.setenv("EARWITNESS_ALERT_URLS", f"http://me:{HIDDEN}@127.0.0.1:{made.port}/{HIDDEN}?x={HIDDEN}")
         monkeypatch.setenv("EARWITNESS_ALERT_SECRET", SECRET)
         monkeypatch.setenv("EARWITNESS_ALERT_ALLOW_HTTP", "loopback")
+        monkeypatch.setattr("earwitness.storage.room.LITTLE_ROOM_BYTES", 0)  # whatever this machine has
+        monkeypatch.setattr("earwitness.storage.room.NO_ROOM_BYTES", 0)
         yield made
 
 
@@ -95,27 +99,41 @@ class TestRuns:
         assert codes(receiver) == ["batch"]
 
 
-class Kept(StageResult):
-    """A result with a file."""
-
-    file: FileRef
-
-
-def test_a_damaged_checkpoint_is_told_of_and_a_deleted_one_is_not(receiver: Receiver, tmp_path: Path) -> None:
+def test_a_damaged_file_is_told_of_and_a_deleted_one_is_not(receiver: Receiver, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("hello")
-    kept = Kept(file=keep(tmp_path / "a.txt"))
-    stored = CheckpointSerializer().dumps(kept)
-    assert CheckpointSerializer().loads(stored) == kept
-    kept.file.path.write_text("hullo")
+    kept = keep(tmp_path / "a.txt")
+    stored = kept.model_dump_json()
+    kept.path.write_text("hullo")
     with pytest.raises(ValueError, match="altered"):
-        CheckpointSerializer().loads(stored)
+        FileRef.model_validate_json(stored)
     assert codes(receiver) == ["corruption"]
-    assert str(store_path()) in receiver.got[0].json["what"]
-    kept.file.path.unlink()
-    with pytest.raises(ValueError, match="missing") as caught:
-        CheckpointSerializer().loads(stored)
-    assert not isinstance(caught.value, DamagedFile)
+    assert str(kept.path) in receiver.got[0].json["what"]
+    kept.path.unlink()
+    with pytest.raises(ValueError, match="missing"):
+        FileRef.model_validate_json(stored)
     assert codes(receiver) == ["corruption"]
+
+
+def test_a_breaker_that_opens_is_told_of_once(receiver: Receiver) -> None:
+    def fail() -> None:
+        with hosted("Example service", failures=2, pause_s=600):
+            raise ConnectionError("nobody there")
+
+    for _ in range(2):
+        with pytest.raises(ConnectionError):
+            fail()
+    with pytest.raises(ServiceUnavailable):
+        fail()
+    assert codes(receiver) == ["breaker-open"]
+    assert "Example service" in receiver.got[0].json["title"]
+
+
+def test_a_full_disk_is_told_of(receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = storage_state(tmp_path).free_bytes
+    monkeypatch.setattr("earwitness.storage.room.LITTLE_ROOM_BYTES", free * 2)
+    assert [state.level for state in tell_of_room(tmp_path, tmp_path / "not there yet")] == ["low"]
+    assert codes(receiver) == ["storage-low"]
+    assert "earwitness clean" in receiver.got[0].json["remedy"]
 
 
 @pytest.mark.server

@@ -71,6 +71,8 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
         monkeypatch.setenv("EARWITNESS_ALERT_URLS", f"http://127.0.0.1:{made.port}/T0KEN-hidden")
         monkeypatch.setenv("EARWITNESS_ALERT_SECRET", "a-secret-of-the-webhook")
         monkeypatch.setenv("EARWITNESS_ALERT_ALLOW_HTTP", "loopback")
+        monkeypatch.setattr("earwitness.storage.room.LITTLE_ROOM_BYTES", 0)  # whatever this machine has
+        monkeypatch.setattr("earwitness.storage.room.NO_ROOM_BYTES", 0)
         yield made
 
 

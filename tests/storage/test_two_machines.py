@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from tests.s3_server import SECRET, Bucket
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("prefect_server")]
 
+Go = Callable[[str], None]
 QUICK = Limits(retries=1, retry_delay_s=0.0)
 computed: list[str] = []
 
@@ -69,7 +71,7 @@ def nothing_computed() -> None:
 
 
 @pytest.fixture
-def go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def] # a plain function
+def go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Go:
     def to(name: str) -> None:
         monkeypatch.setenv("EARWITNESS_HOME", str(tmp_path / name))
 
@@ -77,7 +79,7 @@ def go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-unty
     return to
 
 
-def test_the_second_machine_computes_no_stage(bucket: Bucket, go) -> None:  # type: ignore[no-untyped-def]
+def test_the_second_machine_computes_no_stage(bucket: Bucket, go: Go) -> None:
     assert two_stages("hello") == ["Completed", "Completed"]
     go("second")
     assert two_stages("hello") == ["Cached", "Cached"]
@@ -89,7 +91,7 @@ def test_the_second_machine_computes_no_stage(bucket: Bucket, go) -> None:  # ty
 @pytest.mark.parametrize("what", ["store", "checkpoints/speak"])
 def test_what_is_damaged_in_the_shared_store_is_computed_again_and_healed(
     bucket: Bucket,
-    go,  # type: ignore[no-untyped-def]
+    go: Go,
     damage: str,
     what: str,
 ) -> None:
@@ -106,7 +108,7 @@ def test_what_is_damaged_in_the_shared_store_is_computed_again_and_healed(
     assert computed == ["speak", "letters", "speak"]
 
 
-def test_a_service_that_is_down_stops_only_what_has_to_be_computed(bucket: Bucket, go) -> None:  # type: ignore[no-untyped-def]
+def test_a_service_that_is_down_stops_only_what_has_to_be_computed(bucket: Bucket, go: Go) -> None:
     two_stages("hello")
     bucket.server.stop()
     try:
@@ -128,7 +130,7 @@ def test_a_service_that_is_down_stops_only_what_has_to_be_computed(bucket: Bucke
 
 def test_wrong_credentials_fail_before_the_work(
     bucket: Bucket,
-    go,  # type: ignore[no-untyped-def]
+    go: Go,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     bucket.server.demand_credentials(True)
@@ -158,7 +160,7 @@ def digests(result: RunResult) -> dict[str, str]:
 @pytest.mark.slow
 def test_a_recording_is_worked_on_once_for_all_machines_and_its_bundle_outlives_the_store(
     bucket: Bucket,
-    go,  # type: ignore[no-untyped-def]
+    go: Go,
     call: Path,
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
@@ -181,7 +183,7 @@ def test_a_recording_is_worked_on_once_for_all_machines_and_its_bundle_outlives_
 
 
 @pytest.mark.slow
-def test_too_little_room_is_said_before_the_work(go, call: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_too_little_room_is_said_before_the_work(go: Go, call: Path, tmp_path: Path) -> None:
     result = run_flow(call, out=tmp_path / "out", limits={"min_free_gb": 1e9})
     assert result.outcome is Outcome.FAILED
     assert result.exit_code == 6

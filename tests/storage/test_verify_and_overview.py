@@ -83,7 +83,7 @@ def test_damage_is_listed_and_repaired_by_removal(finished: tuple[Path, Path], w
         path.write_bytes(b"S" + content[1:])
     else:
         assert content.count(b"0.30000000000000004") == 1
-        path.write_bytes(content.replace(b"0.30000000000000004", b"0.30000000000000005"))
+        path.write_bytes(content.replace(b"0.30000000000000004", b"0.30000000000000010"))
     result = invoke("--verify", "--json")
     assert result.return_value == 6
     (damage,) = json.loads(result.output)["damaged"]
