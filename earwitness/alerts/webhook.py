@@ -3,11 +3,12 @@
 import json
 import ssl
 import time
+from base64 import b64encode
 from dataclasses import dataclass, field
 from http.client import HTTPException, HTTPMessage
 from typing import IO
 from urllib.error import HTTPError, URLError
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 from urllib.request import HTTPRedirectHandler, HTTPSHandler, Request, build_opener
 
 from earwitness import __version__
@@ -53,15 +54,14 @@ class Webhook:
         """
         at = int(time.time())
         body = json.dumps(payload(message, at), ensure_ascii=False, sort_keys=True).encode()
-        request = Request(
-            self.url,
-            data=body,
-            headers={
-                "Content-Type": "application/json",
-                "User-Agent": f"earwitness/{__version__}",
-                HEADER: sign(self.secret, body, at),
-            },
-        )
+        place, who = _without_user(self.url)
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": f"earwitness/{__version__}",
+            HEADER: sign(self.secret, body, at),
+            **({"Authorization": who} if who else {}),
+        }
+        request = Request(place, data=body, headers=headers)
         opener = build_opener(_NoRedirects(), HTTPSHandler(context=ssl.create_default_context()))
         try:
             with opener.open(request, timeout=self.timeout_s):
@@ -84,6 +84,15 @@ class Webhook:
             # only the kind of error and the system's words for it: no library's text, which may hold the address
             why = getattr(reason, "strerror", None) or type(reason).__name__
             raise ChannelDown(f"{self.shown} can't be reached ({why}).", "Check the network.") from None
+
+
+def _without_user(url: str) -> tuple[str, str]:
+    """The address alone, and the header for the user and password that stood before its host; urllib takes no such."""
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    if not at:
+        return url, ""
+    return urlunsplit(parts._replace(netloc=host)), f"Basic {b64encode(unquote(user).encode()).decode()}"
 
 
 def payload(message: Message, at: int) -> dict[str, object]:

@@ -3,6 +3,7 @@
 import email
 import email.policy
 import logging
+from base64 import b64decode
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
@@ -15,7 +16,7 @@ from earwitness.alerts.alert import Alert, Severity, rehearsal
 from earwitness.alerts.channels import read_channel, read_channels
 from earwitness.alerts.settings import AlertSettings, alert_settings
 from earwitness.alerts.signature import is_genuine, sign
-from earwitness.alerts.tell import send_now
+from earwitness.alerts.tell import Delivery, send_now
 from earwitness.errors import UsageError
 from tests.receivers import Receiver, certificate, dead_port, http_server, mail_server
 
@@ -283,3 +284,11 @@ def test_one_bad_channel_leaves_the_others(https: Receiver) -> None:
     assert problems[0].startswith("channel 1: http:// is not encrypted")
     made = send_now(ALERT, want.model_copy(update={"tries": 1}))
     assert [bool(one.problem) for one in made] == [True, False, True]
+
+
+def test_a_user_and_password_go_into_a_header_and_not_into_the_host(https: Receiver) -> None:
+    (made,) = send_now(ALERT, settings(f"https://me:p%40ss{HIDDEN}@127.0.0.1:{https.port}/in?x=1"))
+    assert made == Delivery("https://127.0.0.1")
+    (got,) = https.got
+    assert got.path == "/in?x=1"
+    assert b64decode(got.headers["Authorization"].removeprefix("Basic ")).decode() == f"me:p@ss{HIDDEN}"

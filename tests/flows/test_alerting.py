@@ -152,6 +152,7 @@ def test_no_secret_is_written_anywhere(receiver: Receiver, tmp_path: Path, own_h
         **os.environ,
         "EARWITNESS_ALERT_URLS": " ".join(places),
         "PREFECT_HOME": str(tmp_path / "prefect"),
+        "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
         "PREFECT_LOGGING_LEVEL": "DEBUG",
         "PREFECT_LOGGING_ROOT_LEVEL": "DEBUG",
         "PREFECT_LOGGING_EXTRA_LOGGERS": "earwitness,tasks,apprise,urllib3",
