@@ -109,11 +109,16 @@ class DiarizeSettings(StageSettings):
 class TranscribeSettings(StageSettings):
     """Finding the words."""
 
-    engine: Literal["auto", "sidecar", "whisperx", "bundled"] = Field(
+    engine: Literal["auto", "sidecar", "whisperx", "bundled", "openai"] = Field(
         default="auto",
-        description="auto: a transcript beside the recording, else whisperX, else the bundled recogniser",
+        description="auto: a transcript beside the recording, else whisperX, else the bundled recogniser; openai: a "
+        "hosted service, which is sent the speech and paid for",
     )
     model: str = Field(default="small", description="Whisper model name or folder of a CTranslate2 model")
+    hosted_model: str = Field(default="whisper-1", description="model of the openai engine")
+    base_url: str | None = Field(
+        default=None, description="address of the openai engine's service; empty: $OPENAI_BASE_URL, else OpenAI"
+    )
     language: str | None = Field(default=None, description="ISO 639-1, e.g. en; empty: detect")
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="where models run")
     compute_type: Literal["auto", "int8", "float16", "float32"] = Field(

@@ -23,6 +23,7 @@ def diarize(speech: Preprocessed, settings: DiarizeSettings, engine: EngineUse, 
         settings,
         engine,
         timeout_s=time_limit_s,
+        share=0.5,  # transcribe runs beside it, and takes longer
         progress=stage_progress("diarize"),
     )
     return hold_to_contract(result, "turns", frame(result), duration_s=speech.duration_ms / 1000)

@@ -58,6 +58,8 @@ def choose_recogniser(settings: TranscribeSettings, sidecar: Path | None) -> Eng
         return EngineUse(name="sidecar", version=READER_VERSION, model=digest, reason=f"transcript {sidecar.name}")
     if settings.engine == "bundled":
         return _bundled(reason="asked for")
+    if settings.engine == "openai":
+        return _hosted(settings)
     found = find_model(settings.model)
     if found.ok:
         return EngineUse(
@@ -71,6 +73,24 @@ def choose_recogniser(settings: TranscribeSettings, sidecar: Path | None) -> Eng
             tried=found.why,
         )
     return _bundled(reason=found.why, degraded=True)
+
+
+def _hosted(settings: TranscribeSettings) -> EngineUse:
+    from earwitness.speech.openai_recogniser import CLIENT_VERSION, address_of, find_service
+
+    found = find_service(settings)
+    if not found.ok:
+        raise EngineUnavailable(
+            f"The openai engine can't be used: {found.why}.",
+            "Set OPENAI_API_KEY and, for a server of your own, transcribe.base_url; or choose another "
+            "transcribe.engine.",
+        )
+    return EngineUse(
+        name="openai",
+        version=CLIENT_VERSION,
+        model=f"{settings.hosted_model} at {address_of(settings)}",
+        reason=found.why,
+    )
 
 
 def _bundled(*, reason: str, degraded: bool = False) -> EngineUse:
@@ -101,7 +121,8 @@ def transcribe(
 
     Raises:
         BadTranscript: the transcript can't be read.
-        EngineUnavailable: the model can't be loaded.
+        EngineUnavailable: the model can't be loaded, or a service refuses.
+        ServiceUnavailable: a service is down or overrun.
     """
     from earwitness.speech.voice_activity import speech_spans
 
@@ -135,6 +156,13 @@ def transcribe(
         segments, skipped, language = whisper_recogniser.recognise(
             speech, spans, settings, vocabulary, part_of(progress, 0.1, 1)
         )
+    elif engine.name == "openai":
+        from earwitness.speech import openai_recogniser
+
+        segments, skipped, found = openai_recogniser.recognise(
+            speech, spans, settings, vocabulary, part_of(progress, 0.1, 1)
+        )
+        language = found if found != "und" else guess_language(segments)
     else:
         from earwitness.speech import bundled_recogniser
 

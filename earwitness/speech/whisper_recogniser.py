@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-import os
 import sys
 from collections.abc import Sequence
 from functools import lru_cache
@@ -157,9 +156,12 @@ def _pipeline(settings: TranscribeSettings, vocabulary: Sequence[str], vad: Any)
 @lru_cache(maxsize=1)
 def _load(model: str, device: str, compute_type: str) -> Any:
     asr = import_speech_library("whisperx.asr")
+    import torch
+
+    threads = torch.get_num_threads()  # this process's share; the machine's number of cores knows no containers
     try:
         with fetching(_hub_id(model), probe_file=_PROBE):
-            return asr.WhisperModel(model, device=device, compute_type=compute_type, cpu_threads=os.cpu_count() or 1)
+            return asr.WhisperModel(model, device=device, compute_type=compute_type, cpu_threads=threads)
     except (ValueError, OSError, RuntimeError) as error:
         raise EngineUnavailable(
             f"The Whisper model {model} can't be loaded ({type(error).__name__}: {error}).",

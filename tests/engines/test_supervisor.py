@@ -82,16 +82,13 @@ def test_large_arguments_and_results_arrive() -> None:
     assert run(faults.echo, sound) == sound
 
 
-def test_families_work_side_by_side_and_share_the_cores(tmp_path: Path) -> None:
-    from loky import cpu_count
-
+def test_families_work_side_by_side(tmp_path: Path) -> None:
     with ThreadPoolExecutor(2) as pool:
         calls = [
             pool.submit(run, faults.wait_for_company, str(tmp_path), name, family=name) for name in ("diarize", "words")
         ]
-        (one, threads), (other, _) = (call.result(timeout=120) for call in calls)
+        one, other = (call.result(timeout=120) for call in calls)
     assert one != other
-    assert 1 <= int(threads) <= cpu_count()
 
 
 def test_one_family_takes_calls_from_threads_in_turn(tmp_path: Path) -> None:
@@ -149,6 +146,15 @@ def test_the_child_ignores_ctrl_c_and_reads_nothing() -> None:
     seen = run(faults.surroundings)
     assert seen["sigint"] is True
     assert seen["stdin"] == ""
+
+
+def test_an_engine_beside_another_takes_a_share_of_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    from loky import cpu_count
+
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    alone, beside = (int(run(faults.surroundings, share=share)["threads"]) for share in (1.0, 0.5))
+    assert alone == cpu_count()
+    assert beside == max(1, cpu_count() // 2)
 
 
 def test_a_user_limit_on_threads_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -155,15 +155,15 @@ def surroundings(*, progress: Progress) -> dict[str, Any]:
     }
 
 
-def wait_for_company(folder: str, name: str, *, progress: Progress) -> tuple[int, str]:
-    """Ends when two of it run at the same time; gives the process and its number of threads."""
+def wait_for_company(folder: str, name: str, *, progress: Progress) -> int:
+    """Ends when two of it run at the same time; gives the process."""
     (Path(folder) / name).touch()
     deadline = time.monotonic() + 60
     while len(list(Path(folder).iterdir())) < 2:
         if time.monotonic() > deadline:
             raise TimeoutError("nobody came")
         time.sleep(0.02)
-    return os.getpid(), os.environ["OMP_NUM_THREADS"]
+    return os.getpid()
 
 
 def overlapping(folder: str, *, progress: Progress) -> bool:

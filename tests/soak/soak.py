@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 
+from tests.openai_server import Service, openai_server
 from tests.runs import ChildRun, Place, bundle_digests, cut_calls, leftovers, wait_until
 
 PROFILE = ("--profile", "podcast")
@@ -64,18 +65,17 @@ class Soak:
         number: the signal. SIGKILL loses the run where it stands; SIGINT and SIGTERM must end it with 130.
         group: kill the process group, as a closed session does; else only the main process, as the system does when
             memory runs out.
-        answered: how often a paid service answered each request since the cycle began (an identity of the request →
-            times); for a loopback server that counts.
+        service: the paid recogniser of all of them; it counts what it answers.
         say: told what happens.
     """
 
     folder: Path
     recordings: list[Path]
     api_url: str | None
+    service: Service
     random: random.Random
     number: int = signal.SIGKILL
     group: bool = True
-    answered: Callable[[], Counter[str]] = Counter
     say: Callable[[str], None] = print
     kills: int = 0
     cycles: int = 0
@@ -101,6 +101,7 @@ class Soak:
             AssertionError: a promise was broken; the message says which.
         """
         self.cycles += 1
+        self.service.answered.clear()
         place = Place(self.folder / f"cycle-{self.cycles}", self.api_url)
         finished: set[tuple[str, str]] = set()
         for _ in range(kills):
@@ -115,7 +116,9 @@ class Soak:
             differing = sorted(name for name in {*found, *expected} if found.get(name) != expected.get(name))
             assert not differing, f"{result['recording_id']} differs from an uninterrupted run in {differing}"
         assert not leftovers(place.out), f"left beside the bundles: {leftovers(place.out)}"
-        paid_twice = {request: times for request, times in self.answered().items() if times > 1}
+        paid = self.service.answered
+        assert len(paid) >= len(self.recordings), "the paid service was not used"
+        paid_twice = {request: times for request, times in paid.items() if times > 1}
         assert not paid_twice, f"paid more than once: {paid_twice}"
         tmp = place.home / "store" / "tmp"
         scratch = len(list(tmp.iterdir())) if tmp.is_dir() else 0
@@ -153,7 +156,8 @@ class Soak:
         return True
 
     def _start(self, place: Place) -> ChildRun:
-        return place.start(*self.recordings, *PROFILE)
+        paid = ("--set", "transcribe.engine=openai", "--set", f"transcribe.base_url={self.service.address}")
+        return place.start(*self.recordings, *PROFILE, *paid)
 
     def _finish(self, place: Place, deadline_s: float) -> ChildRun:
         child = self._start(place)
@@ -214,8 +218,9 @@ def main() -> int:
         recordings = cut_calls(folder / "recordings", **SPANS)
 
         def soak_with(api_url: str | None) -> Soak:
-            soak = Soak(folder, recordings, api_url, random.Random(seed), number, not chosen.main_only)
-            _soak(soak, chosen.kills, started + chosen.minutes * 60)
+            with openai_server() as service:
+                soak = Soak(folder, recordings, api_url, service, random.Random(seed), number, not chosen.main_only)
+                _soak(soak, chosen.kills, started + chosen.minutes * 60)
             return soak
 
         try:
@@ -229,7 +234,7 @@ def main() -> int:
             return 1
     print(f"killed after: {', '.join(f'{stage} {times}' for stage, times in done.struck.most_common())}")
     took = time.monotonic() - started
-    print(f"{done.kills} kills in {done.cycles} cycles, {took:.0f} s: nothing lost, nothing done twice")
+    print(f"{done.kills} kills in {done.cycles} cycles, {took:.0f} s: nothing lost, nothing done or paid twice")
     return 0
 
 

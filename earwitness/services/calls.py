@@ -1,0 +1,78 @@
+"""Paid calls, each made once: an answer is kept before anybody uses it, so that a crash never pays for it again."""
+
+import json
+import logging
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from earwitness.errors import StorageError
+from earwitness.home import home
+from earwitness.schema import digest_of
+from earwitness.services.breaker import hosted
+from earwitness.storage.locks import locked
+
+Answer = dict[str, Any]
+
+_log = logging.getLogger(__name__)
+
+
+def call_once(service: str, request: Mapping[str, Any], ask: Callable[[], Answer]) -> Answer:
+    """The answer to a request: the one that is kept, else what `ask` gets, which is then kept.
+
+    Two processes with the same request pay once: the second waits for the first. Only a crash between the service's
+    answer and its being written, which is milliseconds, pays twice.
+
+    Args:
+        service: its name as users know it; one circuit breaker each.
+        request: what decides the answer: address, model, parameters, digests of what is sent. Never a key.
+        ask: makes the call. It returns only answers that can be used; whatever it raises is passed on and not kept.
+
+    Raises:
+        ServiceUnavailable: the service's breaker is open.
+        StorageError: the answer can't be kept.
+    """
+    key = digest_of({"service": service, **request})
+    path = home() / "calls" / key[:2] / f"{key}.json"
+    with locked(f"call-{key[:2]}"):
+        if (kept := _read(path)) is not None:
+            return kept
+        with hosted(service):
+            answer = ask()
+        _keep(path, answer)
+    return answer
+
+
+def _read(path: Path) -> Answer | None:
+    try:
+        record = json.loads(path.read_text("utf-8"))
+        answer: Answer = record["answer"]
+        if record["digest"] == digest_of(answer):
+            return answer
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        _log.warning("the kept answer %s can't be read (%s): the call is made again", path, error)
+        return None
+    _log.warning("the kept answer %s was altered: the call is made again", path)
+    return None
+
+
+def _keep(path: Path, answer: Answer) -> None:
+    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("w", encoding="utf-8") as file:
+            json.dump({"digest": digest_of(answer), "answer": answer}, file, ensure_ascii=False)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise StorageError(
+            f"The answer of a paid call can't be kept in {path.parent} ({error.strerror or error}).",
+            "Free some space or point EARWITNESS_HOME at a writable folder.",
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,251 @@
+"""Recognition by a hosted service that speaks OpenAI's transcription protocol: OpenAI itself, or a server of yours.
+
+Reference: https://platform.openai.com/docs/api-reference/audio/createTranscription. An upload may have 25 MB, and the
+gpt-4o models stop at 25 minutes and give no times; pieces are cut at silence well below both.
+"""
+
+import hashlib
+import io
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from earwitness.audio.facts import SPEECH_RATE_HZ
+from earwitness.audio.pcm import Samples, read_speech
+from earwitness.engines.hub import Availability
+from earwitness.engines.peek import literal
+from earwitness.errors import EarwitnessError, EngineFailed, EngineUnavailable, ServiceUnavailable
+from earwitness.options import TranscribeSettings
+from earwitness.progress import Progress, no_progress
+from earwitness.services.calls import Answer, call_once
+from earwitness.speech.segments import Segment, SkippedSpan
+from earwitness.speech.windows import Span, listening_windows
+
+SERVICE = "OpenAI transcription"
+ADDRESS = "https://api.openai.com/v1"
+CLIENT_VERSION = "1"
+"""Raise it when the same answers give other segments."""
+PIECE_MS = 10 * 60_000
+"""FLAC of so much speech has at most 19.2 MB, even where it is noise."""
+PIECE_WITHOUT_TIMES_MS = 30_000
+"""The aligner then knows to half a minute where words are."""
+_JOIN_MS = 15_000
+_TIMEOUT_S = 600.0
+_RETRIES = 2
+"""Of a single call, by the SDK, which heeds Retry-After; the stage's own retries come on top."""
+_MOST_NAMES = 60
+_NO_TIMES = ("gpt-4o", "gpt-audio")
+_HERE = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def address_of(settings: TranscribeSettings) -> str:
+    """Where the service is: the setting, else `$OPENAI_BASE_URL`, else OpenAI."""
+    return (settings.base_url or os.environ.get("OPENAI_BASE_URL") or ADDRESS).rstrip("/")
+
+
+def find_service(settings: TranscribeSettings) -> Availability:
+    """Can the service be asked at all? Calls nobody: a try would be paid for."""
+    address = address_of(settings)
+    parts = urlsplit(address)
+    if parts.username or parts.password:
+        return Availability(ok=False, why="transcribe.base_url holds a name or password, which would be recorded")
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        return Availability(ok=False, why=f"transcribe.base_url is {address!r}, which is no http(s) address")
+    if parts.scheme == "http" and parts.hostname not in _HERE and os.environ.get("OPENAI_API_KEY"):
+        return Availability(ok=False, why=f"the key would travel unencrypted to {address}: use https")
+    if address == ADDRESS and not os.environ.get("OPENAI_API_KEY"):
+        return Availability(ok=False, why="OPENAI_API_KEY is not set")
+    return Availability(ok=True, why=f"asked for; the speech is sent to {parts.hostname}")
+
+
+def recognise(
+    speech: Path,
+    spans: Sequence[Span],
+    settings: TranscribeSettings,
+    vocabulary: Sequence[str] = (),
+    progress: Progress = no_progress,
+) -> tuple[list[Segment], list[SkippedSpan], str]:
+    """Words as the service hears them. Each piece is paid for once, also if the run is killed in between.
+
+    Args:
+        speech: 16 kHz mono file.
+        spans: voice activity in ms; longer silences are not sent.
+        settings: model, language, address.
+        vocabulary: names and rare words, given as the prompt.
+        progress: told after every piece.
+
+    Returns:
+        segments, pieces of speech without words, and the language (that of the first piece with words).
+
+    Raises:
+        EngineUnavailable: the service refuses: key, credit, model.
+        EngineFailed: it can't take this recording.
+        ServiceUnavailable: it is down or overrun.
+    """
+    segments: list[Segment] = []
+    skipped: list[SkippedSpan] = []
+    language = settings.language
+    timed = not settings.hosted_model.startswith(_NO_TIMES)
+    windows = listening_windows(speech, spans, PIECE_MS if timed else PIECE_WITHOUT_TIMES_MS, join_ms=_JOIN_MS)
+    client = _client(settings)
+    for number, (start, end) in enumerate(windows, 1):
+        answer = _ask(client, read_speech(speech, start, end), settings, timed, language, vocabulary)
+        found = _segments(answer, start, end)
+        if found:
+            segments += found
+            language = language or _code(answer.get("language"))
+        else:
+            skipped.append(SkippedSpan(start_ms=start, end_ms=end, reason="no words recognised in this speech"))
+        progress(number / len(windows), f"{SERVICE}: {number} of {len(windows)}")
+    return segments, skipped, language or "und"
+
+
+def _client(settings: TranscribeSettings) -> Any:
+    from openai import OpenAI
+
+    # a server of one's own often needs no key, the SDK always does
+    key = os.environ.get("OPENAI_API_KEY") or "none"
+    return OpenAI(api_key=key, base_url=address_of(settings), max_retries=_RETRIES, timeout=_TIMEOUT_S)
+
+
+def _ask(
+    client: Any,
+    samples: Samples,
+    settings: TranscribeSettings,
+    timed: bool,
+    language: str | None,
+    vocabulary: Sequence[str],
+) -> Answer:
+    import httpx
+    import openai
+
+    pcm = (np.clip(samples, -1, 1) * 32767).astype("<i2")
+    parameters: dict[str, Any] = {
+        "model": settings.hosted_model,
+        "response_format": "verbose_json" if timed else "json",
+        "temperature": 0,
+    }
+    if language:
+        parameters["language"] = language
+    if vocabulary:
+        parameters["prompt"] = ", ".join(vocabulary[:_MOST_NAMES])
+    request = {"address": address_of(settings), **parameters, "audio": hashlib.sha256(pcm.tobytes()).hexdigest()}
+
+    def ask() -> Answer:
+        try:
+            return _usable(client.audio.transcriptions.create(file=("speech.flac", _flac(pcm)), **parameters), timed)
+        # what the SDK lets through: an answer that is cut off or is no JSON, and what _usable finds
+        except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ServiceUnavailable(
+                f"The answer of {SERVICE} is no transcript ({type(error).__name__}: {error}).",
+                "Try again; if it happens again, check transcribe.base_url.",
+                service=SERVICE,
+            ) from error
+
+    try:
+        return call_once(SERVICE, request, ask)
+    except openai.OpenAIError as error:
+        raise _explained(error, settings) from error
+
+
+def _flac(pcm: "np.ndarray[Any, np.dtype[np.int16]]") -> bytes:
+    import soundfile
+
+    sink = io.BytesIO()
+    soundfile.write(sink, pcm, SPEECH_RATE_HZ, format="FLAC", subtype="PCM_16")
+    return sink.getvalue()
+
+
+def _usable(answer: Any, timed: bool) -> Answer:
+    """The parts that are read, checked: the SDK believes whatever comes."""
+    found = answer.model_dump()
+    rows = found.get("segments") if timed else None
+    return {
+        "text": _text(found["text"]),
+        "language": found.get("language"),
+        "segments": [
+            {
+                "start": _number(row["start"]),
+                "end": _number(row["end"]),
+                "text": _text(row["text"]),
+                "avg_logprob": _number(row.get("avg_logprob", 0.0)),
+            }
+            for row in rows or []
+        ],
+    }
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"text is {value!r}")
+    return " ".join(value.split())
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise TypeError(f"{value!r} is not a number")
+    return float(value)
+
+
+def _segments(answer: Answer, start: int, end: int) -> list[Segment]:
+    segments = []
+    for row in answer["segments"]:
+        first, last = start + round(row["start"] * 1000), start + round(row["end"] * 1000)
+        first, last = min(max(first, start), end), min(max(last, start), end)
+        if row["text"] and first < last:
+            confidence = round(math.exp(min(0.0, row["avg_logprob"])), 3)
+            segments.append(Segment(text=row["text"], start_ms=first, end_ms=last, confidence=confidence))
+    if not segments and answer["text"]:
+        segments.append(Segment(text=answer["text"], start_ms=start, end_ms=end))
+    return segments
+
+
+def _code(language: Any) -> str | None:
+    """ISO 639-1; the service says "english"."""
+    if not isinstance(language, str) or not language:
+        return None
+    names = literal("whisperx", "utils.py", "LANGUAGES") or {}
+    said = language.lower()
+    return said if said in names else next((code for code, name in names.items() if name == said), None)
+
+
+def _explained(error: Exception, settings: TranscribeSettings) -> EarwitnessError:
+    import openai
+
+    said = getattr(error, "message", None) or str(error)
+    if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
+        return EngineUnavailable(
+            f"{SERVICE} refuses the key ({said}).", "Check OPENAI_API_KEY, or choose another transcribe.engine."
+        )
+    if isinstance(error, openai.NotFoundError):
+        return EngineUnavailable(
+            f"{SERVICE} knows no model {settings.hosted_model!r} ({said}).",
+            "Set transcribe.hosted_model to one that the service has, e.g. whisper-1.",
+        )
+    if isinstance(error, openai.RateLimitError) and getattr(error, "code", None) == "insufficient_quota":
+        return EngineUnavailable(
+            f"The account at {SERVICE} has no credit left ({said}).",
+            "Top it up, then run again: what was paid for is kept. Or choose another transcribe.engine.",
+        )
+    status = getattr(error, "status_code", None)
+    if isinstance(status, int) and status < 500 and status not in {408, 409, 429}:
+        return EngineFailed(f"{SERVICE} can't take this ({status}: {said}).", "Choose another transcribe.engine.")
+    return ServiceUnavailable(
+        f"{SERVICE} can't be used now ({type(error).__name__}: {said}).",
+        "Run again later: what was paid for is kept.",
+        service=SERVICE,
+        **_wait(error),
+    )
+
+
+def _wait(error: Exception) -> dict[str, float]:
+    headers = getattr(getattr(error, "response", None), "headers", {})
+    try:
+        return {"retry_after_s": float(headers["retry-after"])}
+    except (KeyError, ValueError):
+        return {}

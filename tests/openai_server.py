@@ -1,0 +1,133 @@
+"""A loopback server that speaks OpenAI's transcription protocol, counts what it is asked, and fails as told."""
+
+import hashlib
+import io
+import json
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from email import message_from_bytes
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import soundfile
+
+LINES = ("so this is what I wanted to tell you about.", "did you see the river this morning?", "I did not know that.")
+LINE_S = 4.0
+
+
+@dataclass
+class Asked:
+    """A request as it came."""
+
+    fields: dict[str, str]
+    audio: str
+    """SHA-256 of the samples."""
+    seconds: float
+    key: str
+
+
+@dataclass
+class Fault:
+    """What to answer instead."""
+
+    status: int = 200
+    body: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    cut: bool = False
+    """Close the connection in the middle of the answer."""
+
+
+@dataclass
+class Service:
+    """What tests see of the server."""
+
+    address: str = ""
+    asked: list[Asked] = field(default_factory=list)
+    answered: Counter[str] = field(default_factory=Counter)
+    """Model and sound → how often a usable answer went out: what would be on the bill."""
+    faults: list[Fault] = field(default_factory=list)
+    """The next answers, in order."""
+    language: str = "english"
+
+
+@contextmanager
+def openai_server() -> Iterator[Service]:
+    """Serves until the block ends."""
+    service = Service()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked = _read(self)
+            service.asked.append(asked)
+            if service.faults:
+                fault = service.faults.pop(0)
+                told = fault.body if fault.body is not None else json.dumps({"error": {"message": "made up"}})
+                self._send(fault.status, told.encode(), fault.headers, cut=fault.cut)
+                return
+            body = json.dumps(_transcript(asked, service.language)).encode()
+            self._send(200, body, {}, cut=False)
+            service.answered[f"{asked.fields['model']} {asked.audio}"] += 1
+
+        def _send(self, status: int, body: bytes, headers: dict[str, str], *, cut: bool) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body[: len(body) // 2] if cut else body)
+            self.close_connection = cut
+
+        def log_message(self, *_: Any) -> None:
+            """Tests read the requests, not a log."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    service.address = f"http://127.0.0.1:{server.server_address[1]}/v1"
+    try:
+        yield service
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _read(handler: BaseHTTPRequestHandler) -> Asked:
+    body = handler.rfile.read(int(handler.headers["Content-Length"]))
+    message = message_from_bytes(b"Content-Type: " + handler.headers["Content-Type"].encode() + b"\r\n\r\n" + body)
+    fields: dict[str, str] = {}
+    sound = b""
+    for part in message.get_payload():
+        assert not isinstance(part, str)
+        name = part.get_param("name", header="content-disposition")
+        content = part.get_payload(decode=True)
+        assert isinstance(content, bytes)
+        if name == "file":
+            sound = content
+        else:
+            fields[str(name)] = content.decode()
+    samples, rate = soundfile.read(io.BytesIO(sound), dtype="int16")
+    key = str(handler.headers.get("Authorization", ""))
+    return Asked(fields, hashlib.sha256(samples.tobytes()).hexdigest(), len(samples) / rate, key)
+
+
+def _transcript(asked: Asked, language: str) -> dict[str, Any]:
+    count = max(1, int(asked.seconds // LINE_S))
+    lines = [LINES[number % len(LINES)] for number in range(count)]
+    if asked.fields["response_format"] == "json":
+        return {"text": " ".join(lines)}
+    segments = [
+        {
+            "id": n,
+            "start": n * LINE_S,
+            "end": min((n + 1) * LINE_S, asked.seconds),
+            "text": f" {line}",
+            "avg_logprob": -0.2,
+        }
+        for n, line in enumerate(lines)
+    ]
+    return {"language": language, "duration": asked.seconds, "text": " ".join(lines), "segments": segments}
