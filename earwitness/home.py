@@ -25,6 +25,11 @@ def checkpoints_path() -> Path:
     return home() / "checkpoints"
 
 
+def calls_path() -> Path:
+    """Answers of paid services, by request."""
+    return home() / "calls"
+
+
 def locks_path() -> Path:
     """One lock file a checkpoint key."""
     return home() / "locks"

@@ -21,7 +21,7 @@ from pydantic import Field
 
 from earwitness.archive.place import abandoned_bundles, sweep_bundles
 from earwitness.errors import StorageError
-from earwitness.home import CRASH_PREFIX, checkpoints_path, locks_path, scratch_path, store_path
+from earwitness.home import CRASH_PREFIX, calls_path, checkpoints_path, locks_path, scratch_path, store_path
 from earwitness.schema import Record
 from earwitness.storage.checkpoints import files_named
 from earwitness.storage.gate import gate, stamped_ns
@@ -103,6 +103,7 @@ def find_waste(
 
     found, living, dying = _checkpoints(expired, needed, now, set() if of_bundles else needed_by_bundles())
     found += _files_in_store(expired, orphaned, now, living, dying)
+    found += _half_answers(orphaned, now)
     found += _leftovers(expired)
     found += _half_placed(out)
     return sorted(found, key=lambda item: (item.kind, item.path))
@@ -138,6 +139,14 @@ def _files_in_store(expired: int, orphaned: int, now: int, living: set[str], dyi
                 yield _waste("file", path, stat, "named by removed checkpoints only")
             elif match[1] not in living | dying and stamped_ns(stat) < orphaned:
                 yield _waste("file", path, stat, "named by no checkpoint")
+
+
+def _half_answers(orphaned: int, now: int) -> Iterator[Waste]:
+    """Of paid services; whole answers stay for ever, since they would be paid for again."""
+    for folder in _folders(calls_path(), r"^[0-9a-f]{2}$"):
+        for path, stat in _files(folder):
+            if _PART.search(path.name) and stamped_ns(stat) < orphaned:
+                yield _waste("scratch", path, stat, f"half-written, not touched for {_ago(now, stat)}")
 
 
 def remove_waste(items: list[Waste]) -> list[Waste]:

@@ -17,7 +17,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from earwitness.cli import cli
-from earwitness.home import CRASH_PREFIX, checkpoints_path, leases_path, locks_path, scratch_path, store_path
+from earwitness.home import (
+    CRASH_PREFIX,
+    calls_path,
+    checkpoints_path,
+    leases_path,
+    locks_path,
+    scratch_path,
+    store_path,
+)
 from earwitness.storage.checkpoints import read_checkpoint, write_checkpoint
 from earwitness.storage.clean import clean, find_waste, remove_waste, size_of, sweep_leftovers
 from earwitness.storage.leases import give_up, left_behind, take_lease, using_store
@@ -123,6 +131,16 @@ def test_a_sweep_takes_leftovers_and_nothing_that_is_finished(own_home: Path, tm
     assert sorted(item.kind for item in done.items) == ["bundle", "scratch"]
     assert path.exists()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_answers_that_were_paid_for_stay_and_half_written_ones_go(own_home: Path) -> None:
+    folder = calls_path() / "ab"
+    folder.mkdir(parents=True)
+    whole, half = folder / f"{'ab' * 32}.json", folder / f"{'ab' * 32}.json.0a1b2c3d.part"
+    whole.write_text("{}")
+    half.write_text("{")
+    assert find_waste(0) == []  # somebody may be writing it
+    assert [item.path for item in find_waste(0, now_ns=in_days(999))] == [half]
 
 
 def test_half_written_files_of_older_versions_go(own_home: Path) -> None:

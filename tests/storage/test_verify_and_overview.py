@@ -133,6 +133,7 @@ def test_the_overview_counts_everything_once(own_home: Path, monkeypatch: pytest
     assert {place.name: (place.files, place.bytes) for place in found.places} == {
         "store": (2, 150),
         "checkpoints": (1, 2),
+        "calls": (0, 0),
         "scratch": (1, 7),
         "models": (0, 0),
     }
