@@ -65,7 +65,8 @@ def tell_of_batch(results: Sequence[RunResult]) -> None:
 
 def tell_of_bug(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
     """For `on_failure`: errors that nobody foresaw. In a batch the batch tells of it, since it ends it too."""
-    if _in_batch.get() or isinstance(state.data, RunResult):
+    # a run that ended as it should, though badly, has its result as its data, which Prefect may have wrapped
+    if _in_batch.get() or isinstance(getattr(state.data, "result", state.data), RunResult):
         return
     error = failure_of(state)
     if not isinstance(error, EarwitnessError) or flow_run.deployment_id is not None:
