@@ -1,4 +1,4 @@
-"""Serve both flows from this process: the quickest way to see them in a Prefect server's UI.
+"""Serve all flows from this process: the quickest way to see them in a Prefect server's UI.
 
     prefect server start &            # or set PREFECT_API_URL to yours
     python -m deployments.serve
@@ -8,12 +8,14 @@ For schedules and priorities use a work pool and `prefect deploy --all` instead 
 
 from prefect import serve
 
+from earwitness.maintenance import MaintainOptions
 from flows.batch import process_batch
+from flows.maintain import maintain
 from flows.recording import process_recording
 
 
 def main() -> None:
-    """Serve until interrupted; two recordings at a time at most, since the engines use every core."""
+    """Serve until interrupted; two runs at a time at most, since the engines use every core."""
     serve(
         process_recording.to_deployment(
             "recording",
@@ -22,6 +24,13 @@ def main() -> None:
         ),
         process_batch.to_deployment(
             "batch", tags=["earwitness"], description="Every recording of some files and folders, one after the other."
+        ),
+        maintain.to_deployment(
+            "maintain",
+            tags=["earwitness"],
+            description="Notices killed runs and starts them again, cleans up, and sends and shares what is waiting.",
+            interval=600,
+            parameters={"options": MaintainOptions(resume=2, clean_after_days=30).model_dump()},
         ),
         limit=2,
     )

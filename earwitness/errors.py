@@ -185,10 +185,31 @@ class Interrupted(Terminal):
     exit_code = ExitCode.INTERRUPTED
 
 
+class ChannelDown(Transient):
+    """A channel of alerts did not answer, or asked to be left alone for a while."""
+
+    code = "channel-down"
+    exit_code = ExitCode.UNAVAILABLE
+
+
+class ChannelRefused(Terminal):
+    """A channel of alerts answered that it does not want the message."""
+
+    code = "channel-refused"
+    exit_code = ExitCode.UNAVAILABLE
+
+
 class StorageError(Terminal):
     """Disk full, not writable, or a path that can't be used."""
 
     code = "storage"
+    exit_code = ExitCode.STORAGE
+
+
+class StoreUnreachable(Transient):
+    """The service behind EARWITNESS_STORE does not answer, or not as it should."""
+
+    code = "store-unreachable"
     exit_code = ExitCode.STORAGE
 
 

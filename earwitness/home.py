@@ -3,6 +3,9 @@
 import os
 from pathlib import Path
 
+CRASH_PREFIX = "earwitness-crash-"
+"""Of the files in the system's temporary folder that engines write to when they crash; locked while they may."""
+
 
 def home() -> Path:
     """`$EARWITNESS_HOME`, else the user's data folder."""
@@ -22,6 +25,21 @@ def checkpoints_path() -> Path:
     return home() / "checkpoints"
 
 
+def calls_path() -> Path:
+    """Answers of paid services, by request."""
+    return home() / "calls"
+
+
 def locks_path() -> Path:
     """One lock file a checkpoint key."""
     return home() / "locks"
+
+
+def leases_path() -> Path:
+    """One locked file a run in progress, see `earwitness.storage.leases`."""
+    return home() / "leases"
+
+
+def scratch_path() -> Path:
+    """Unfinished work, on the store's own disk."""
+    return store_path() / "tmp"

@@ -54,7 +54,7 @@ class StageSettings(BaseModel):
 
 
 class Limits(BaseModel):
-    """How long and how often a stage may try. Never part of a checkpoint's key."""
+    """How long and how often a stage may try, and what it leaves free. Never part of a checkpoint's key."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -65,6 +65,7 @@ class Limits(BaseModel):
     )
     min_timeout_s: float = Field(default=900, gt=0, description="time limit of a try, for short recordings")
     timeout_per_hour_s: float = Field(default=14_400, gt=0, description="added per hour of sound")
+    min_free_gb: float = Field(default=1.0, ge=0, description="room that a run leaves on each disk; else it is refused")
 
 
 class ValidateSettings(StageSettings):

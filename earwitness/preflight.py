@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -15,15 +16,16 @@ from urllib.request import urlopen
 
 from pydantic import Field
 
-from earwitness.errors import EarwitnessError
+from earwitness.errors import EarwitnessError, StorageError, UsageError
 from earwitness.home import home
 from earwitness.schema import Record
 from earwitness.services.breaker import breaker_states
+from earwitness.storage.leases import killed_runs
+from earwitness.storage.room import existing, storage_state
 
 _TOOL_TIMEOUT_S = 5.0
 _SERVER_TIMEOUT_S = 1.5
-_NO_ROOM_BYTES = 1 << 30
-_LITTLE_ROOM_BYTES = 10 << 30
+_ROOM: dict[str, Literal["ok", "warn", "fail"]] = {"ok": "ok", "low": "warn", "full": "fail"}
 
 # Prefect 3.8 allows versions that break it; each with what then happens.
 _PICKY = (
@@ -73,6 +75,8 @@ def check_machine() -> list[Check]:
         _gpu,
         _folders,
         _prefect,
+        _killed_runs,
+        _alerts,
         _fonts,
     )
     return [check for look in looks for check in look()]
@@ -259,26 +263,23 @@ def _folders() -> Iterator[Check]:
         remedy="Point EARWITNESS_HOME at a folder that you may write to." if problem else "",
     )
     for name, folder in (("disk of the home folder", kept), ("disk of this folder", Path.cwd())):
-        free = shutil.disk_usage(_existing(folder)).free
-        state: Literal["ok", "warn", "fail"]
-        state = "fail" if free < _NO_ROOM_BYTES else "warn" if free < _LITTLE_ROOM_BYTES else "ok"
+        try:
+            room = storage_state(folder)
+        except StorageError as error:
+            yield Check(name=name, state="fail", found=error.message, remedy=error.remedy)
+            continue
         yield Check(
             name=name,
-            state=state,
-            found=f"{free / 2**30:.1f} GiB free",
+            state=_ROOM[room.level],
+            found=f"{room.free_bytes / 2**30:.1f} GiB free",
             remedy=""
-            if state == "ok"
-            else "An hour of sound takes up to 0.5 GB while it is worked on: free some space.",
+            if room.level == "ok"
+            else "An hour of sound takes up to 0.5 GB while it is worked on: free some space (earwitness clean).",
         )
 
 
-def _existing(path: Path) -> Path:
-    """The path, or the nearest thing above it that exists."""
-    return next(place for place in (path, *path.absolute().parents) if place.exists())
-
-
 def _why_not_writable(folder: Path) -> str:
-    there = _existing(folder)
+    there = existing(folder)
     if not there.is_dir():
         return f"can't be made: {there} is not a folder"
     try:
@@ -311,6 +312,52 @@ def _prefect() -> Iterator[Check]:
         found=f"{shown} {problem or 'answers'}",
         remedy="Start it (prefect server start), or unset PREFECT_API_URL." if problem else "",
     )
+
+
+def _killed_runs() -> Iterator[Check]:
+    found = killed_runs()
+    yield Check(
+        name="killed runs",
+        state="warn" if found else "ok",
+        found=f"{len(found)} whose process is gone" if found else "none",
+        remedy="See to them: earwitness maintain (--resume 1 starts them again)." if found else "",
+    )
+
+
+def _alerts() -> Iterator[Check]:
+    """Channels by their scheme and host; nothing is sent."""
+    from earwitness.alerts.channels import read_channels
+    from earwitness.alerts.settings import alert_settings
+
+    try:
+        settings = alert_settings()
+    except UsageError as error:
+        yield Check(name="alerts", state="warn", found=error.message, remedy=error.remedy)
+        return
+    channels, problems = read_channels(settings)
+    if not settings.anybody:
+        yield Check(name="alerts", state="ok", found="no channel is set: nobody is told of failures (docs/alerts.md)")
+    for name in settings.blocks:
+        yield Check(name="alerts", state="ok", found=f"secret block {name}: earwitness alerts test tells more")
+    for problem in problems:
+        yield Check(name="alerts", state="warn", found=problem, remedy="Correct it in EARWITNESS_ALERT_URLS.")
+    for channel in channels:
+        address = channel.address()
+        silent = _why_not_reached(*address) if address else ""
+        yield Check(
+            name="alerts",
+            state="warn" if silent else "ok",
+            found=f"{channel.shown} {silent or 'answers' if address else 'is set'}",
+            remedy="Check the network (behind a proxy this may be all right): earwitness alerts test" if silent else "",
+        )
+
+
+def _why_not_reached(host: str, port: int) -> str:
+    try:
+        with socket.create_connection((host, port), timeout=_SERVER_TIMEOUT_S):
+            return ""
+    except OSError as error:
+        return f"can't be reached ({error.strerror or type(error).__name__})"
 
 
 def _fonts() -> Iterator[Check]:

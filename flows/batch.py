@@ -9,10 +9,11 @@ from earwitness.options import RunOptions
 from earwitness.result import RunResult
 from flows.recording import process_recording
 from flows.states import refused_by_name, result_of
+from tasks.alerting import LOOKED_AFTER, one_summary, tell_of_batch
 from tasks.summary import show_batch
 
 
-@flow(name="batch", persist_result=False)
+@flow(name="batch", persist_result=False, **LOOKED_AFTER)
 def process_batch(paths: list[Path], options: RunOptions | None = None) -> list[RunResult]:
     """Every recording of some files and folders.
 
@@ -21,9 +22,11 @@ def process_batch(paths: list[Path], options: RunOptions | None = None) -> list[
         options: what holds for all of them.
     """
     options = options or RunOptions()
-    results = [
-        refused_by_name(path, options) or result_of(process_recording(path, options, return_state=True))
-        for path in expand(paths)
-    ]
+    with one_summary():
+        results = [
+            refused_by_name(path, options) or result_of(process_recording(path, options, return_state=True))
+            for path in expand(paths)
+        ]
     show_batch(results)
+    tell_of_batch(results)
     return results

@@ -13,6 +13,7 @@ from earwitness.notes.summarize import choose_writer
 from earwitness.options import RunOptions
 from earwitness.result import RunResult
 from earwitness.words.align import choose_aligner
+from tasks.alerting import LOOKED_AFTER, tell_of_run
 from tasks.align import align, share_out
 from tasks.cast import name_voices
 from tasks.clip import clip
@@ -31,7 +32,7 @@ from tasks.transcribe import transcribe, vocabulary_for
 from tasks.validate import validate
 
 
-@flow(name="recording", flow_run_name="{path.name}", persist_result=False)
+@flow(name="recording", flow_run_name="{path.name}", persist_result=False, **LOOKED_AFTER)
 def process_recording(path: Path, options: RunOptions | None = None) -> State[RunResult]:
     """Who said what and when, cited notes, clips and an archive-ready bundle of one recording.
 
@@ -53,9 +54,11 @@ def process_recording(path: Path, options: RunOptions | None = None) -> State[Ru
         )
         refuse_if_unusable(validated)
         run.duration_ms = validated.facts.duration_ms
+        forecast = estimate(validated, engines, want.clip)
         if want.dry_run:
-            run.estimate = estimate(validated, engines, want.clip)
+            run.estimate = forecast
             return run.state()
+        run.expect(forecast)
 
         speech = run.do(preprocess, validated=validated, settings=want.preprocess, engine=engines["preprocess"])
         limit_s = time_limit_s(want.limits, speech.duration_ms)
@@ -140,4 +143,5 @@ def process_recording(path: Path, options: RunOptions | None = None) -> State[Ru
         run.placed(bundle, written=written)
 
     show_result(run.result())
+    tell_of_run(run.result())
     return run.state()

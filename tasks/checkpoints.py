@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from prefect.cache_policies import CachePolicy
+from prefect.client.schemas.objects import State
 from prefect.context import TaskRunContext
+from prefect.filesystems import LocalFileSystem
 from prefect.locking.protocol import LockManager
 from prefect.transactions import IsolationLevel
 from prefect.utilities.annotations import opaque, quote
@@ -15,11 +17,13 @@ from pydantic import BaseModel
 
 from earwitness.archive.findings import Findings
 from earwitness.engines.engine import EngineUse
-from earwitness.home import locks_path
+from earwitness.home import checkpoints_path, locks_path
 from earwitness.interrupt import stop_if_interrupted
 from earwitness.options import StageSettings
 from earwitness.schema import StageResult, digest_of
+from earwitness.storage.checkpoints import read_checkpoint
 from earwitness.storage.locks import POLL_S, FileLocks
+from earwitness.storage.sharing import keep_checkpoint
 from earwitness.storage.store import FileRef
 
 
@@ -122,6 +126,49 @@ def _poll(attempt: Any, timeout: float | None) -> bool:
             return False
         time.sleep(POLL_S)
     return True
+
+
+class Checkpoints(LocalFileSystem):
+    """Where Prefect keeps the results of stages: this machine's folder, and the shared store beside it.
+
+    Prefect's own local storage writes in place (a kill leaves half a file) and knows nothing of leases; its remote
+    one can't be used without registering a block on a server.
+    """
+
+    _block_type_name = "Earwitness checkpoints"
+
+    def read_path(self, path: str, _sync: bool = True) -> bytes:  # type: ignore[override]
+        """A result; whatever this raises counts as a miss."""
+        return read_checkpoint(self._key(path))
+
+    async def aread_path(self, path: str) -> bytes:
+        """As `read_path`, without blocking the event loop."""
+        return await asyncio.to_thread(self.read_path, path)
+
+    def write_path(self, path: str, content: bytes, _sync: bool = True) -> str:  # type: ignore[override]
+        """Write a result, whole or not at all."""
+        keep_checkpoint(self._key(path), content)
+        return path
+
+    async def awrite_path(self, path: str, content: bytes) -> str:
+        """As `write_path`, without blocking the event loop."""
+        return await asyncio.to_thread(self.write_path, path, content)
+
+    def _key(self, path: str) -> str:
+        return str(self._resolve_path(path).relative_to(checkpoints_path().resolve()))
+
+
+def key_of(state: State[Any]) -> str | None:
+    """The key of the checkpoint behind a completed stage, if there is one."""
+    metadata = getattr(state.data, "metadata", None)  # of a ResultRecord, which Prefect keeps to itself
+    place = getattr(metadata, "storage_key", None)
+    return Path(place).name if place else None
+
+
+def local_checkpoints() -> Checkpoints:
+    """The checkpoints of this machine: read now, never at import."""
+    checkpoints_path().mkdir(parents=True, exist_ok=True)
+    return Checkpoints(basepath=str(checkpoints_path()))
 
 
 def local_policy(policy: StageKey) -> CachePolicy:

@@ -17,12 +17,20 @@ from prefect.utilities.annotations import opaque
 from earwitness.archive.findings import Missing
 from earwitness.engines.engine import EngineUse
 from earwitness.errors import ContractBroken, EarwitnessError, ExitCode, StorageError, UsageError
+from earwitness.home import store_path
 from earwitness.interrupt import Interruption, current_interruption
 from earwitness.job import Job
 from earwitness.options import RunOptions
 from earwitness.result import ErrorInfo, Estimate, Outcome, RunResult, StageRun
 from earwitness.schema import StageResult
+from earwitness.storage.clean import sweep_scratch
+from earwitness.storage.needed import note_needs
+from earwitness.storage.room import need_room
+from earwitness.storage.sharing import waiting
 from earwitness.storage.store import disk_trouble
+from tasks.alerting import tell_of_room
+from tasks.checkpoints import key_of
+from tasks.lease import need_lease
 from tasks.progress import StageEvent, current_recording, tell
 from tasks.stage import failure_of, on_this_machine
 
@@ -63,6 +71,7 @@ class Run:
         self.estimate: Estimate | None = None
         self.error: EarwitnessError | None = None
         self._clock = time.perf_counter()
+        self._keys: set[str] = set()
         self._interruption = Interruption()
         current_recording.set(path.name)
 
@@ -85,11 +94,27 @@ class Run:
         return False
 
     def begin(self, job: Job) -> Job:
-        """Take over what was planned."""
+        """Take over what was planned; from now on nobody cleans away what the run uses.
+
+        Raises:
+            StorageError: there is too little room to begin with.
+        """
         self.job = job
         self.options = job.options
         self.engines.update(job.engines)
+        need_lease()
+        sweep_scratch()
+        tell_of_room(store_path(), self.options.out)
+        need_room(0, self.options.out, self.options.limits.min_free_gb)
         return job
+
+    def expect(self, forecast: Estimate) -> None:
+        """Refuse now what would fail for want of room in an hour.
+
+        Raises:
+            StorageError: there is too little room for what will be made.
+        """
+        need_room(forecast.storage_bytes, self.options.out, self.options.limits.min_free_gb)
 
     def use(self, stage: str, engine: EngineUse) -> EngineUse:
         """Note an engine that could only be chosen on the way."""
@@ -118,6 +143,8 @@ class Run:
             self._ended(pending.stage, "failed", 0.0)
             raise self._explained(pending.stage, failure_of(state))
         result: R = pending.future.result()
+        if key := key_of(state):
+            self._keys.add(key)
         if state.name == "Cached":
             self._ended(pending.stage, "cached", 0.0)
         else:
@@ -179,8 +206,17 @@ class Run:
         self.missing.extend(parts)
 
     def placed(self, bundle: Path, *, written: bool) -> None:
-        """Note where the bundle lies; it counts as computed if anything had to be written."""
+        """Note where the bundle lies and what it was made of; it counts as computed if anything had to be written."""
         self.bundle = bundle
+        try:
+            note_needs(bundle, self._keys)
+        except StorageError as error:  # the bundle is there; only cleaning will not know what it was made of
+            log.warning("%s: %s", self.path.name, error)
+        if unshared := waiting():
+            self.warnings.append(
+                f"{len(unshared):,} finished stages lie on this machine only: the shared store could not be used. "
+                "The next run that computes something, or earwitness maintain, brings them there."
+            )
         if written and self.stages["publish"].state == "cached":
             self.stages["publish"] = StageRun(state="computed", seconds=0.0)
 

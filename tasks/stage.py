@@ -14,11 +14,12 @@ from prefect.context import TaskRunContext
 from prefect.states import get_state_exception
 
 from earwitness.errors import Transient
-from earwitness.home import checkpoints_path
 from earwitness.options import Limits
 from earwitness.schema import Provenance, StageResult
+from earwitness.storage.remote import remote_store
+from earwitness.storage.sharing import share_waiting
 from earwitness.storage.store import disk_trouble
-from tasks.checkpoints import StageKey, local_policy
+from tasks.checkpoints import StageKey, local_checkpoints, local_policy
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,9 @@ def stage(name: str, *, version: str, unkeyed: tuple[str, ...] = ()) -> Callable
     def wrap(function: Callable[P, R]) -> Task[P, R]:
         @functools.wraps(function)
         def timed(*args: P.args, **kwargs: P.kwargs) -> R:
+            if remote := remote_store():
+                remote.check()  # there may be an answer that could not be read
+                share_waiting()  # what can't be shared would be computed on other machines once more
             started, clock = datetime.now(UTC), time.perf_counter()
             try:
                 result = function(*args, **kwargs)
@@ -75,20 +79,17 @@ def on_this_machine(stage_task: Task[P, R], limits: Limits, retries: int | None 
     policy = stage_task.cache_policy
     assert isinstance(policy, StageKey)
     tries = limits.retries if retries is None else retries
-    return stage_task.with_options(
+    here = stage_task.with_options(
         cache_policy=local_policy(policy),
-        result_storage=_folder(),
         retries=tries,
         retry_delay_seconds=[0.0] * tries,  # each is filled in when it is known
         retry_jitter_factor=0.0,  # it is in the pauses already
         retry_condition_fn=patience(limits),
     )
-
-
-def _folder() -> Any:
-    folder = checkpoints_path()
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    # not through with_options: that takes saved blocks only, so that other processes can load them from the server;
+    # ours needs nothing but the environment
+    here.result_storage = local_checkpoints()
+    return here
 
 
 def patience(limits: Limits) -> Callable[[Task[..., Any], Any, State[Any]], bool]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from earwitness.maintenance import StepReport
 from earwitness.result import RunResult
 from tasks.artifacts import artifact_key, show_link, show_markdown, show_table
 
@@ -30,6 +31,18 @@ def show_batch(results: Sequence[RunResult]) -> None:
     ]
     done = sum(result.outcome.value == "done" for result in results)
     show_table("batch", rows, f"{done} of {len(results)} recordings done")
+
+
+def show_maintenance(reports: Sequence[StepReport]) -> None:
+    """One row a thing that was done or is to be minded."""
+    rows = [
+        {"step": report.step, "what": kind, "detail": line}
+        for report in reports
+        for kind, lines in (("done", report.done), ("mind", report.mind), ("failed", [report.failed]))
+        for line in lines
+        if line
+    ]
+    show_table("maintenance", rows, "What maintenance did" if rows else "Nothing was to be done")
 
 
 def _text(result: RunResult) -> str:

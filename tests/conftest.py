@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from tests.prefect_server import prefect_server
+from tests.s3_server import bucket, s3_server
 
-__all__ = ["prefect_server"]
+__all__ = ["bucket", "prefect_server", "s3_server"]
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -8,13 +8,14 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 
 from earwitness.archive.findings import Composed
 from earwitness.archive.naming import ID_PATTERN
 from earwitness.errors import StorageError
 from earwitness.progress import Progress, no_progress
+from earwitness.storage.room import need_free
 from earwitness.storage.store import FileRef, sha256_file
 
 MANIFEST = "manifest-sha256.txt"
@@ -55,8 +56,7 @@ def place_bundle(composed: Composed, out: Path, progress: Progress = no_progress
             progress(1.0, "already in place")
             return target, False
         out.mkdir(parents=True, exist_ok=True)
-        with _locked(out):
-            _sweep(out)
+        sweep_bundles(out)
         _need_space(composed, out)
         with _building(out, composed.recording_id) as part:
             _fill(composed, part, progress)
@@ -119,14 +119,7 @@ def _is_in_place(composed: Composed, target: Path) -> bool:
 
 def _need_space(composed: Composed, out: Path) -> None:
     need = sum(ref.size for ref in composed.files.values()) + _SPARE_BYTES
-    free = shutil.disk_usage(out).free
-    if free < need:
-        raise StorageError(
-            f"The bundle needs {need / 1e6:.1f} MB in {out}, where {free / 1e6:.1f} MB are free.",
-            "Free some space, or choose another folder with --out.",
-            need_bytes=need,
-            free_bytes=free,
-        )
+    need_free(out, need, "The bundle")
 
 
 @contextmanager
@@ -155,25 +148,50 @@ def _building(out: Path, name: str) -> Iterator[Path]:
         os.close(descriptor)
 
 
+def sweep_bundles(out: Path) -> None:
+    """Remove what dead runs left half-placed; a bundle that one had set aside goes back if it is the only one."""
+    with _locked(out):
+        _sweep(out)
+
+
+def abandoned_bundles(out: Path) -> list[Path]:
+    """What `sweep_bundles` would remove: folders of dead runs."""
+    if not out.is_dir():
+        return []
+    with _locked(out), ExitStack() as held:
+        return [entry for entry in _abandoned(out, held) if not _belongs_back(entry)]
+
+
 def _sweep(out: Path) -> None:
-    """Remove what dead runs left; a bundle that one of them had set aside goes back if it is the only one."""
+    with ExitStack() as held:
+        for entry in _abandoned(out, held):
+            if _belongs_back(entry):
+                entry.rename(_home_of(entry))
+            else:
+                shutil.rmtree(entry)
+
+
+def _abandoned(out: Path, held: ExitStack) -> Iterator[Path]:
+    """Hidden folders whose makers are dead, each locked by us until `held` is closed."""
     for entry in sorted(out.iterdir()):
         match = _HIDDEN.match(entry.name)
         if not match or not ID_PATTERN.match(match["id"]) or entry.is_symlink() or not entry.is_dir():
             continue
         descriptor = os.open(entry, os.O_RDONLY)
+        held.callback(os.close, descriptor)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             continue
-        else:
-            home = out / match["id"]
-            if match["kind"] == "old" and not home.exists():
-                entry.rename(home)
-            else:
-                shutil.rmtree(entry)
-        finally:
-            os.close(descriptor)
+        yield entry
+
+
+def _belongs_back(entry: Path) -> bool:
+    return entry.suffix == ".old" and not _home_of(entry).exists()
+
+
+def _home_of(entry: Path) -> Path:
+    return entry.with_name(entry.name[1:].split(".", 1)[0])
 
 
 def _fill(composed: Composed, part: Path, progress: Progress) -> None:

@@ -16,7 +16,11 @@ _COMMANDS: Mapping[str, str] = {
     "run": "Process recordings: who said what and when, notes, clips, a bundle.",
     "fix": "Correct names and words of a bundle; the corrections carry forward.",
     "notes": "Write notes from a transcript alone.",
+    "maintain": "Notice killed runs and see to them; look after the store.",
+    "alerts": "Send a test alert: do they reach you?",
     "doctor": "Check that this machine has what Earwitness needs.",
+    "storage": "Show what is kept where, verify it, and what could go.",
+    "clean": "Remove what nothing needs any more.",
     "demo": "Process real and synthetic speech to see what comes out.",
 }
 

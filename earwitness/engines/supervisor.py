@@ -11,6 +11,7 @@ needs no `if __name__ == "__main__"`. loky's executor is not used: it starts a w
 
 import atexit
 import contextlib
+import fcntl
 import itertools
 import logging
 import os
@@ -27,7 +28,7 @@ from typing import Any, TypeVar
 from earwitness.engines import worker
 from earwitness.engines.guard import Guard
 from earwitness.errors import EngineCrashed, EngineTimeout
-from earwitness.home import home
+from earwitness.home import CRASH_PREFIX, home
 from earwitness.interrupt import stop_if_interrupted, stoppable
 from earwitness.progress import Progress, no_progress
 
@@ -203,7 +204,8 @@ class _Child:
         self._limit_s = 0.0
         self.took = False
         """Whether it began with the last call."""
-        crash_fd, crash_file = tempfile.mkstemp(prefix="earwitness-")
+        crash_fd, crash_file = tempfile.mkstemp(prefix=CRASH_PREFIX)
+        fcntl.flock(crash_fd, fcntl.LOCK_EX)  # `earwitness clean` takes the file away when we are dead
         self._crashes = os.fdopen(crash_fd, encoding="utf-8", errors="replace")
         self._crash_file = Path(crash_file)
         context = get_context("loky")

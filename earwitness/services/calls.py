@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from earwitness.errors import StorageError
-from earwitness.home import home
+from earwitness.home import calls_path
 from earwitness.schema import digest_of
 from earwitness.services.breaker import hosted
+from earwitness.storage.damage import damage_found
 from earwitness.storage.locks import locked
 
 Answer = dict[str, Any]
@@ -35,7 +36,7 @@ def call_once(service: str, request: Mapping[str, Any], ask: Callable[[], Answer
         StorageError: the answer can't be kept.
     """
     key = digest_of({"service": service, **request})
-    path = home() / "calls" / key[:2] / f"{key}.json"
+    path = calls_path() / key[:2] / f"{key}.json"
     with locked(f"call-{key[:2]}"):
         if (kept := _read(path)) is not None:
             return kept
@@ -53,10 +54,12 @@ def _read(path: Path) -> Answer | None:
             return answer
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except OSError as error:
         _log.warning("the kept answer %s can't be read (%s): the call is made again", path, error)
         return None
-    _log.warning("the kept answer %s was altered: the call is made again", path)
+    except (ValueError, KeyError, TypeError):
+        pass
+    damage_found(f"The kept answer {path} was altered after it was stored: the call is made again.", path)
     return None
 
 

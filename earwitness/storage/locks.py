@@ -19,7 +19,7 @@ POLL_S = 0.1
 class FileLocks:
     """Named locks on `flock(2)`: they hold between processes and threads, and survive a kill -9.
 
-    A lock file is never deleted: deleting one that somebody else has just opened would hand out the lock twice.
+    A lock file may be deleted by whoever has its lock: who had opened it before finds that out, and opens a new one.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -38,14 +38,17 @@ class FileLocks:
         with self._guard:
             if name in self._held:
                 return self._held[name][0] == holder
-            descriptor = self._open(name)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(descriptor)
-                return False
-            self._held[name] = (holder, descriptor)
-            return True
+            while True:
+                descriptor = self._open(name)
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    os.close(descriptor)
+                    return False
+                if os.fstat(descriptor).st_nlink:
+                    self._held[name] = (holder, descriptor)
+                    return True
+                os.close(descriptor)  # cleaned away after we had opened it
 
     def release(self, name: str, holder: str) -> None:
         """Give the lock back.
@@ -87,6 +90,23 @@ class FileLocks:
                 f"No lock file can be made in {self.folder} ({error.strerror or error}).",
                 "Point EARWITNESS_HOME at a writable folder on a local disk.",
             ) from error
+
+
+def is_held(path: Path) -> bool:
+    """Whether a living process holds the lock of this file or folder; what can't be looked at counts as held."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 @contextmanager

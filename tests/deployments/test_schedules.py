@@ -96,7 +96,9 @@ def test_prefect_yaml_deploys_and_its_form_has_the_options(api: str, tmp_path: P
     prefect("work-pool", "create", "local", "--type", "process")
     prefect("--no-prompt", "deploy", "--all")
     found = {made["name"]: made for made in httpx.post(f"{api}/deployments/filter", json={}, timeout=10).json()}
-    assert set(found) == {"recording", "batch"}
+    assert set(found) == {"recording", "batch", "maintain"}
+    assert found["maintain"]["schedules"][0]["schedule"]["interval"] == 600
+    assert found["maintain"]["parameters"] == {"options": {"resume": 2, "clean_after_days": 30}}
     assert found["recording"]["entrypoint"] == "flows/recording.py:process_recording"
     schema = found["recording"]["parameter_openapi_schema"]
     assert set(schema["properties"]) == {"path", "options"}

@@ -17,7 +17,7 @@ SPAN = (8.3, 21.6)
 """Of the call: long enough for a clip, and it ends with a sentence."""
 
 QUICK = {"profile": "podcast", "clip": {"video": False}}
-QUICK_ARGUMENTS = ("--profile", "podcast", "--set", "clip.video=false")
+QUICK_ARGUMENTS = ("--profile", "podcast", "--set", "clip.video=false", "--set", "limits.min_free_gb=0")
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +39,7 @@ class Machine:
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("EARWITNESS_HOME", str(self.place.home))
-            limits = {"retry_delay_s": 0, **options.pop("limits", {})}
+            limits = {"retry_delay_s": 0, "min_free_gb": 0, **options.pop("limits", {})}
             return run_flow(self.recording, out=options.pop("out", self.place.out), limits=limits, **QUICK | options)
 
     def checkpoints(self, stage: str = "*") -> list[Path]:
