@@ -1,5 +1,6 @@
 """Models of the Hugging Face hub: can one be had here and now, and fetching it."""
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -7,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from earwitness.errors import ServiceUnavailable
-from earwitness.services.breaker import hosted
+from earwitness.services.breaker import hosted, is_outage
+
+_log = logging.getLogger(__name__)
 
 HUB = "Hugging Face hub"
 
@@ -61,15 +64,14 @@ def _ask_hub(repo_id: str, token: str | None, gated: bool, timeout_s: float) -> 
     except GatedRepoError:
         why = f"the token's account has not accepted its conditions (huggingface.co/{repo_id})"
         return Availability(ok=False, why=f"{repo_id} is not cached and {why}")
-    except HfHubHTTPError as error:
-        status = error.response.status_code if error.response is not None else "no"
-        return Availability(ok=False, why=f"{repo_id} is not cached and the hub answered {status}")
-    except ServiceUnavailable as error:
-        return Availability(ok=False, why=f"{repo_id} is not cached; {error.message}".rstrip("."))
-    except (OSError, ValueError) as error:
-        return Availability(
-            ok=False, why=f"{repo_id} is not cached and the hub can't be reached ({type(error).__name__})"
-        )
+    except (HfHubHTTPError, ServiceUnavailable, OSError, ValueError) as error:
+        if isinstance(error, HfHubHTTPError) and error.response is not None and not is_outage(error):
+            return Availability(
+                ok=False, why=f"{repo_id} is not cached and the hub answered {error.response.status_code}"
+            )
+        # the reason stands in the bundle, which must not differ with the state of a breaker
+        _log.info("%s can't be asked for: %s", repo_id, error)
+        return Availability(ok=False, why=f"{repo_id} is not cached and the hub can't be reached")
     return Availability(ok=True, why=f"{repo_id} can be fetched from the hub")
 
 

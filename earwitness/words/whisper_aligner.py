@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import logging
 import os
 import re
 import sys
@@ -21,6 +22,8 @@ from earwitness.progress import Progress, no_progress
 from earwitness.services.breaker import hosted
 from earwitness.speech.segments import Segment
 from earwitness.words.placing import Placed, Span, fill
+
+_log = logging.getLogger(__name__)
 
 PAD_MS = 300
 LONGEST_MS = 40_000
@@ -82,20 +85,19 @@ def _find_torchaudio(name: str, file: str) -> Found:
     if (home / "hub" / "checkpoints" / file).is_file():
         return Found(True, name, f"{name} is in torch's cache")
     if os.environ.get("HF_HUB_OFFLINE", "").lower() in {"1", "true", "yes", "on"}:
-        return Found(False, name, f"{name} is not in {home}/hub/checkpoints and HF_HUB_OFFLINE is set")
+        return Found(False, name, f"{name} is not in torch's cache and HF_HUB_OFFLINE is set")
     import httpx
 
     try:
         with hosted(_TORCH):
             answer = httpx.head(f"https://download.pytorch.org/torchaudio/models/{file}", timeout=3.0)
-    except ServiceUnavailable as error:
-        return Found(False, name, f"{name} is not in {home}/hub/checkpoints; {error.message}".rstrip("."))
-    except httpx.HTTPError as error:
-        why = f"{name} is not in {home}/hub/checkpoints and can't be fetched ({type(error).__name__})"
-        return Found(False, name, why)
+    except (ServiceUnavailable, httpx.HTTPError) as error:
+        # the reason stands in the bundle, which must not differ with the state of a breaker
+        _log.info("%s can't be fetched: %s", name, error)
+        return Found(False, name, f"{name} is not in torch's cache and can't be fetched")
     if answer.is_success:
         return Found(True, name, f"{name} can be fetched")
-    return Found(False, name, f"{name} is not in {home}/hub/checkpoints and its server answered {answer.status_code}")
+    return Found(False, name, f"{name} is not in torch's cache and its server answered {answer.status_code}")
 
 
 def place_segments(

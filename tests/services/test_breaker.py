@@ -238,8 +238,7 @@ def test_a_hub_that_is_down_is_not_asked_for_ever(hub: Service) -> None:
     answers = [model_available("pyannote/gated", probe_file="config.yaml", gated=True) for _ in range(7)]
     assert not any(answer.ok for answer in answers)
     assert len(hub.paths) == 5
-    assert "answered 503" in answers[0].why
-    assert "left alone" in answers[-1].why
+    assert {answer.why for answer in answers} == {"pyannote/gated is not cached and the hub can't be reached"}
     check = next(check for check in check_machine() if check.name == "hosted services")
     assert check.state == "warn"
     assert HUB in check.found
