@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from earwitness.archive.record import RecordingJson
 from earwitness.clips.clip import ClipList
 from earwitness.corrections.corrections import Corrections
+from earwitness.evaluation.scores import Evaluation
 from earwitness.notes.notes import Notes
 from earwitness.schema import SCHEMA_VERSION
 from earwitness.words.formats import TranscriptJson
@@ -23,11 +24,12 @@ PUBLISHED: dict[str, type[BaseModel]] = {
     "notes.json": Notes,
     "clips.json": ClipList,
     "corrections.json": Corrections,
+    "evaluation.json": Evaluation,
 }
 
 
 def published_schemas() -> dict[str, dict[str, Any]]:
-    """File of the bundle → its schema (JSON Schema 2020-12), versioned like the files themselves."""
+    """File of the bundle, or what a command prints → its schema (JSON Schema 2020-12), versioned like the files themselves."""
     return {
         name: {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
