@@ -29,7 +29,7 @@ PUBLISHED: dict[str, type[BaseModel]] = {
 
 
 def published_schemas() -> dict[str, dict[str, Any]]:
-    """File of the bundle, or what a command prints → its schema (JSON Schema 2020-12), versioned like the files themselves."""
+    """File of the bundle, or what a command prints → its schema (JSON Schema 2020-12), versioned like the files."""
     return {
         name: {
             "$schema": "https://json-schema.org/draft/2020-12/schema",

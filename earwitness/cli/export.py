@@ -18,6 +18,6 @@ def export(bundle: Path, to: str, out: str) -> None:
     """Write a bundle's transcript in the format of another tool."""
     there = read_bundle(bundle)
     if out == "-":
-        click.get_binary_stream("stdout").write(exported(there, to))
+        click.echo(exported(there, to), nl=False)
     else:
         write_export(there, to, Path(out))

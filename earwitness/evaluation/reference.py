@@ -71,7 +71,10 @@ def _moved(said: list[Said] | None, start: int, end: int) -> list[Said] | None:
     if said is None:
         return None
     inside = [item for item in said if start <= (item.start_ms + item.end_ms) // 2 < end]
-    return [replace(item, start_ms=item.start_ms - start, end_ms=item.end_ms - start) for item in inside]
+    return [
+        replace(item, start_ms=max(item.start_ms, start) - start, end_ms=min(item.end_ms, end) - start)
+        for item in inside
+    ]
 
 
 def read_references(paths: Sequence[Path], names: Sequence[str]) -> Reference:

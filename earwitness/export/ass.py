@@ -25,7 +25,7 @@ def ass_text(utterances: Sequence[Utterance], names: Mapping[str, str]) -> str:
     cues = cues_of(utterances, names, room_for_name=True)
     people = list(dict.fromkeys(cue.name for cue in cues if cue.name is not None))
     # commas part the fields of a line; an asterisk at the start of a style's name has a meaning of its own
-    fields = {name: one_line(name.replace(",", " ").replace("*", " ")) for name in people}
+    fields = {name: unlike_ssa_markup(one_line(name.replace(",", " ").replace("*", " "))) for name in people}
     numbered = {str(place): fields[name][:_NAME_CHARS] or "Speaker" for place, name in enumerate(people, start=1)}
     styles = dict(zip(people, distinct(numbered, taken=["Default"]).values(), strict=True))
     file = pysubs2.SSAFile()

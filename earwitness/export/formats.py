@@ -93,12 +93,16 @@ def write_export(bundle: Bundle, to: str, out: Path) -> None:
     if owner := listed_in(out):
         raise UsageError(f"{out} belongs to the bundle {owner}.", "Give another file with --out.")
     data = exported(bundle, to, out.absolute().parent)
-    part = out.with_name(f".{out.name}.part")
+    target = Path(os.path.realpath(out))
+    # a device or a pipe is written to, never replaced by a file
+    part = target if target.exists() and not target.is_file() else target.with_name(f".{target.name}.part")
     try:
         part.write_bytes(data)
-        part.replace(out)
+        if part != target:
+            part.replace(target)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        if part != target:
+            part.unlink(missing_ok=True)
         raise StorageError(
             f"{out} can't be written ({error.strerror or error}).", "Give another place with --out."
         ) from error
