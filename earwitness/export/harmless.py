@@ -17,6 +17,11 @@ def one_line(text: str) -> str:
     return " ".join("".join(kept).split())
 
 
+def display(label: str, names: Mapping[str, str]) -> str:
+    """A speaker's name on one line; the diarization label where there is none to show."""
+    return one_line(names.get(label, label)) or one_line(label) or "_"
+
+
 def one_token(text: str) -> str:
     """As `one_line` without blanks, for formats whose columns are parted by white space; may be empty."""
     return one_line(text).replace(" ", "_")

@@ -5,7 +5,7 @@ import io
 from collections.abc import Mapping, Sequence
 
 from earwitness.archive.tables import rttm_names
-from earwitness.export.harmless import one_line, one_token, unlike_nist_markup
+from earwitness.export.harmless import display, one_line, one_token, unlike_nist_markup
 from earwitness.words.transcript import Utterance, Word
 
 TSV_COLUMNS = ("start", "end", "speaker", "word", "score", "utterance")
@@ -45,9 +45,8 @@ def stm_text(utterances: Sequence[Utterance], names: Mapping[str, str], recordin
 
 def _speaker_columns(utterances: Sequence[Utterance], names: Mapping[str, str]) -> dict[str, str]:
     labels = {utterance.speaker for utterance in utterances if utterance.speaker is not None}
-    clean = {label: one_line(names.get(label, label)) or one_token(label) for label in labels}
-    shown = rttm_names(labels, clean)
-    return {label: f"{name}_{one_token(label)}" if name.lower() in _RESERVED else name for label, name in shown.items()}
+    shown = rttm_names(labels, {label: display(label, names) for label in labels})
+    return {label: f"{name}_" if name.lower() in _RESERVED else name for label, name in shown.items()}
 
 
 def tsv_text(words: Sequence[Word], names: Mapping[str, str]) -> str:
@@ -56,7 +55,7 @@ def tsv_text(words: Sequence[Word], names: Mapping[str, str]) -> str:
     table = csv.writer(out, "excel-tab", lineterminator="\n")
     table.writerow(TSV_COLUMNS)
     for word in words:
-        speaker = "" if word.speaker is None else one_line(names.get(word.speaker, word.speaker))
+        speaker = "" if word.speaker is None else display(word.speaker, names)
         times = f"{word.start_ms / 1000:.3f}", f"{word.end_ms / 1000:.3f}"
         table.writerow([*times, speaker, one_line(word.text), f"{word.score:.3f}", word.utterance])
     return out.getvalue()
@@ -69,7 +68,7 @@ def audacity_text(utterances: Sequence[Utterance], names: Mapping[str, str]) -> 
     """
     lines = []
     for utterance in _by_start(utterances):
-        name = "" if utterance.speaker is None else one_line(names.get(utterance.speaker, utterance.speaker)) + ": "
+        name = "" if utterance.speaker is None else display(utterance.speaker, names) + ": "
         start, end = (utterance.start_ms or 0) / 1000, (utterance.end_ms or 0) / 1000
         lines.append(f"{start:.6f}\t{end:.6f}\t{name}{one_line(utterance.text)}\n")
     return "".join(lines)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from earwitness.export.harmless import distinct, one_line
+from earwitness.export.harmless import display, distinct, one_line
 from earwitness.words.transcript import Utterance
 from earwitness.words.utterances import one_at_a_time
 
@@ -52,7 +52,7 @@ def tiers_of(utterances: Sequence[Utterance], names: Mapping[str, str]) -> list[
             number += 1
         whole = Span(words[0].start_ms, _end(words), " ".join(word.text for word in words))
         lanes.setdefault((label, number), []).append((whole, words))
-    shown = {label: names.get(label, label) if label else UNKNOWN for label, _ in lanes}
+    shown = {label: display(label, names) if label else UNKNOWN for label, _ in lanes}
     own = distinct(shown)
     titles = [own[label] + (f" ({number + 1})" if number else "") for label, number in lanes]
     tops = distinct({str(n): title for n, title in enumerate(titles)})
@@ -61,7 +61,7 @@ def tiers_of(utterances: Sequence[Utterance], names: Mapping[str, str]) -> list[
         Tier(
             name=tops[str(n)],
             words_name=below[str(n)],
-            speaker=one_line(shown[label]) or own[label],
+            speaker=shown[label],
             utterances=[whole for whole, _ in lane],
             words=[word for _, words in lane for word in words],
         )

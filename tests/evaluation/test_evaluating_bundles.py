@@ -135,6 +135,25 @@ def test_a_bundle_scores_nothing_against_itself(bundle: Bundle, tmp_path: Path) 
     assert found.word_boundaries.words == len(WORDS)
 
 
+def test_words_of_people_who_talk_at_once_are_compared_in_order_of_time_or_by_speaker(tmp_path: Path) -> None:
+    words = [
+        Word("one", 1_000, 1_300, 0.9, "SPEAKER_00", "u0001"),
+        Word("two", 2_000, 2_300, 0.9, "SPEAKER_00", "u0001"),
+        Word("yes", 1_500, 1_800, 0.9, "SPEAKER_01", "u0002"),
+    ]
+    bundle = make(tmp_path / "out", words=words)
+    write_export(bundle, "tsv", tmp_path / "self.tsv")
+    by_time = evaluate(bundle, [tmp_path / "self.tsv"])
+    (tmp_path / "other.stm").write_text("talk 1 B 1.0 1.8 yes\ntalk 1 A 1.1 2.3 one two\n")
+    by_segment = evaluate(bundle, [tmp_path / "other.stm"])
+    assert by_time.words is not None
+    assert by_time.words.error_rate == 0
+    assert by_segment.words is not None
+    assert by_segment.words.error_rate == round(2 / 3, 6), "segments stand in order of their start"
+    assert by_segment.cp_words is not None
+    assert by_segment.cp_words.error_rate == 0, "order between speakers costs nothing here"
+
+
 def test_only_what_the_uem_names_is_scored(bundle: Bundle, files: dict[str, Path], tmp_path: Path) -> None:
     (tmp_path / "a.uem").write_text("talk 1 0 5.6\n")
     found = evaluate(bundle, [files["stm"], files["rttm"]], uem=tmp_path / "a.uem")

@@ -1,8 +1,11 @@
 """What people write down, read with care: a mistake is named with its file and line."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from earwitness.errors import BadTranscript, UsageError
 from earwitness.evaluation.reference import Said, cut, read_references, read_uem
@@ -151,3 +154,32 @@ def test_a_part_of_a_recording_is_compared_on_its_own_clock(tmp_path: Path) -> N
     assert found.words == [Said("yes", 500, 1_000, None)]
     assert found.ignored == [(7_000, 7_500)]
     assert cut([(0, 10_000), (20_000, 30_000)], (5_000, 25_000)) == [(0, 5_000), (15_000, 20_000)]
+
+
+_COLUMNS = st.one_of(
+    st.sampled_from(
+        ["SPEAKER", "talk", "1", "0.5", "1e9", "-1", "nan", "1e400", "<NA>", "start", "end", "word", "{", '"', ";;"]
+    ),
+    st.text(max_size=6),
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.sampled_from(["rttm", "stm", "ctm", "tsv"]),
+    st.lists(st.lists(_COLUMNS, max_size=9), max_size=6),
+    st.sampled_from([" ", "\t"]),
+)
+def test_whatever_a_reference_holds_it_is_read_or_refused(
+    tmp_path: Path, suffix: str, lines: list[list[str]], between: str
+) -> None:
+    path = tmp_path / f"reference.{suffix}"
+    head = "start\tend\tword\n" if suffix == "tsv" else ""
+    path.write_text(head + "\n".join(between.join(line) for line in lines), "utf-8", errors="surrogatepass")
+    with suppress(BadTranscript):
+        found = read_references([path], CALLED)
+        assert all(0 <= turn.start_ms < turn.end_ms for turn in found.turns or [])
+        assert all(0 <= item.start_ms <= item.end_ms for item in [*(found.segments or []), *(found.words or [])])
+    uem = path.replace(path.with_suffix(".uem"))
+    with suppress(BadTranscript):
+        assert all(0 <= start < end for start, end in read_uem(uem, CALLED))
