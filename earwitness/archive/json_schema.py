@@ -5,6 +5,7 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +25,20 @@ PUBLISHED: dict[str, type[BaseModel]] = {
     "notes.json": Notes,
     "clips.json": ClipList,
     "corrections.json": Corrections,
-    "evaluation.json": Evaluation,
 }
+PRINTED: dict[str, type[BaseModel]] = {"evaluation.json": Evaluation}
+"""What commands print with --json, as if it were a file."""
 
 
-def published_schemas() -> dict[str, dict[str, Any]]:
-    """File of the bundle, or what a command prints → its schema (JSON Schema 2020-12), versioned like the files."""
+def published_schemas(models: Mapping[str, type[BaseModel]] = PUBLISHED) -> dict[str, dict[str, Any]]:
+    """File of the bundle → its schema (JSON Schema 2020-12), versioned like the files themselves."""
     return {
         name: {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "$id": f"urn:earwitness:schema:{SCHEMA_VERSION}:{name}",
             **model.model_json_schema(mode="serialization"),
         }
-        for name, model in PUBLISHED.items()
+        for name, model in models.items()
     }
 
 
@@ -44,7 +46,7 @@ def schema_files() -> dict[str, str]:
     """Name of the schema file → its text, e.g. `recording.schema.json`."""
     return {
         f"{Path(name).stem}.schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
-        for name, schema in published_schemas().items()
+        for name, schema in published_schemas({**PUBLISHED, **PRINTED}).items()
     }
 
 

@@ -1,7 +1,6 @@
 """References: what people wrote down about a recording. RTTM, STM, CTM, word tables; and UEM, what to score."""
 
 import csv
-import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,7 +10,7 @@ from earwitness.errors import BadTranscript, UsageError
 from earwitness.evaluation.diarization import Span
 from earwitness.evaluation.tokens import normalised, one_name
 from earwitness.speech.rttm import of_recording, read_rttm
-from earwitness.speech.sidecar import read_text
+from earwitness.speech.sidecar import MAX_TIME_MS, read_text
 from earwitness.speech.transcript_formats import from_stm
 from earwitness.speech.turns import Turn
 
@@ -156,7 +155,7 @@ def _stm(path: Path, names: Sequence[str]) -> tuple[list[Said], list[Span]]:
     segments = []
     for item in raw:
         start, end = item.start_ms, item.end_ms
-        if start is None or end is None or not 0 <= start < end:
+        if start is None or end is None or not 0 <= start < end <= MAX_TIME_MS:
             raise _bad(
                 path,
                 item.line,
@@ -225,7 +224,7 @@ def _ms(text: str) -> int | None:
     if not re.fullmatch(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", text):
         return None
     value = float(text)
-    return round(value * 1000) if math.isfinite(value) and abs(value) < 1e9 else None
+    return round(value * 1000) if abs(value) * 1000 <= MAX_TIME_MS else None
 
 
 def _by_start(item: Said) -> tuple[int, int]:

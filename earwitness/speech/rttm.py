@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from earwitness.errors import BadTranscript
-from earwitness.speech.sidecar import read_text
+from earwitness.speech.sidecar import MAX_TIME_MS, read_text
 from earwitness.speech.turns import Turn
 
 Item = TypeVar("Item")
@@ -54,6 +54,12 @@ def read_rttm(path: Path, names: Sequence[str] = ()) -> list[Turn]:
             raise BadTranscript(
                 f"Line {number} of {path.name} is no RTTM: {line[:80]!r}.",
                 "A line reads: SPEAKER <file> 1 <start> <length> <NA> <NA> <speaker> <NA> <NA>, in seconds from 0.",
+            )
+        if end_ms > MAX_TIME_MS:
+            raise BadTranscript(
+                f"Line {number} of {path.name} ends after {end_ms // 3_600_000:,} hours; up to "
+                f"{MAX_TIME_MS // 3_600_000} are allowed.",
+                "Check the unit: times are seconds.",
             )
         if end_ms > start_ms:
             rows.append((columns[1], Turn(start_ms=start_ms, end_ms=end_ms, speaker=speaker)))

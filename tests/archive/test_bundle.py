@@ -214,13 +214,11 @@ def test_a_clip_outside_the_bundle_is_refused(path: str) -> None:
 
 def test_every_json_file_fits_its_published_schema() -> None:
     jsonschema = import_module("jsonschema")
-    composed = compose_bundle(make_findings(warnings=["a", "a"], corrections=Corrections(names={"SPEAKER_00": "Mia"})))
-    schemas = published_schemas()
-    assert set(schemas) - set(composed.files) == {"evaluation.json"}, "what a command prints is no file of the bundle"
-    for path, schema in schemas.items():
+    corrections = Corrections(names={"SPEAKER_00": "Sam"})
+    composed = compose_bundle(make_findings(warnings=["a", "a"], corrections=corrections))
+    for path, schema in published_schemas().items():
         jsonschema.Draft202012Validator.check_schema(schema)
-        if path in composed.files:
-            jsonschema.validate(json_of(composed, path), schema)
+        jsonschema.validate(json_of(composed, path), schema)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from earwitness.archive.findings import Missing
-from earwitness.archive.json_schema import published_schemas
+from earwitness.archive.json_schema import PRINTED, published_schemas
 from earwitness.archive.reading import Bundle
 from earwitness.cli import main
 from earwitness.engines.engine import EngineUse
@@ -243,7 +243,7 @@ def test_programs_get_one_object_of_the_published_schema(
     code, out, err = run(capfd, bundle.folder, "--reference", files["stm"], "--reference", files["tsv"], "--json")
     assert (code, err) == (0, "")
     value = json.loads(out)
-    jsonschema.validate(value, published_schemas()["evaluation.json"])
+    jsonschema.validate(value, published_schemas(PRINTED)["evaluation.json"])
     assert Evaluation.model_validate(value) == evaluate(bundle, [files["stm"], files["tsv"]])
 
 
