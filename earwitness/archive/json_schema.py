@@ -5,6 +5,7 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from pydantic import BaseModel
 from earwitness.archive.record import RecordingJson
 from earwitness.clips.clip import ClipList
 from earwitness.corrections.corrections import Corrections
+from earwitness.evaluation.scores import Evaluation
 from earwitness.notes.notes import Notes
 from earwitness.schema import SCHEMA_VERSION
 from earwitness.words.formats import TranscriptJson
@@ -24,9 +26,11 @@ PUBLISHED: dict[str, type[BaseModel]] = {
     "clips.json": ClipList,
     "corrections.json": Corrections,
 }
+PRINTED: dict[str, type[BaseModel]] = {"evaluation.json": Evaluation}
+"""What commands print with --json, as if it were a file."""
 
 
-def published_schemas() -> dict[str, dict[str, Any]]:
+def published_schemas(models: Mapping[str, type[BaseModel]] = PUBLISHED) -> dict[str, dict[str, Any]]:
     """File of the bundle → its schema (JSON Schema 2020-12), versioned like the files themselves."""
     return {
         name: {
@@ -34,7 +38,7 @@ def published_schemas() -> dict[str, dict[str, Any]]:
             "$id": f"urn:earwitness:schema:{SCHEMA_VERSION}:{name}",
             **model.model_json_schema(mode="serialization"),
         }
-        for name, model in PUBLISHED.items()
+        for name, model in models.items()
     }
 
 
@@ -42,7 +46,7 @@ def schema_files() -> dict[str, str]:
     """Name of the schema file → its text, e.g. `recording.schema.json`."""
     return {
         f"{Path(name).stem}.schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
-        for name, schema in published_schemas().items()
+        for name, schema in published_schemas({**PUBLISHED, **PRINTED}).items()
     }
 
 

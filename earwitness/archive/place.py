@@ -247,6 +247,15 @@ def _listed(target: Path) -> set[str]:
     return {MANIFEST, *named}
 
 
+def listed_in(path: Path) -> Path | None:
+    """The bundle whose manifest lists a file; None where the file is nobody's, whether it exists or not."""
+    place = path.absolute()
+    for folder in place.parents:
+        if (folder / MANIFEST).is_file() and place.relative_to(folder).as_posix() in _listed(folder):
+            return folder
+    return None
+
+
 def _swap(part: Path, target: Path) -> None:
     aside = part.with_suffix(".old")
     replaces = target.exists()

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -10,6 +11,7 @@ from earwitness.archive.record import RecordingJson
 from earwitness.corrections.corrections import FILE, Corrections, load_corrections
 from earwitness.errors import UsageError
 from earwitness.schema import SCHEMA_VERSION
+from earwitness.speech.turns import Turn
 from earwitness.words.transcript import Word
 
 _REMEDY = "Give the folder of a bundle: the one that holds recording.json and report.html."
@@ -34,14 +36,8 @@ class Bundle:
         Raises:
             UsageError: `words.parquet` is damaged.
         """
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        path = self.folder / "words.parquet"
-        if not path.is_file():
-            return []
+        rows = self._rows("words.parquet")
         try:
-            rows = pq.read_table(path).to_pylist()
             return [
                 Word(
                     text=row["word"],
@@ -54,10 +50,40 @@ class Bundle:
                 )
                 for row in rows
             ]
-        except (pa.ArrowException, OSError, KeyError) as error:
-            raise UsageError(
-                f"{path} can't be read ({error}).", "Run the recording again to mend the bundle."
-            ) from error
+        except (KeyError, TypeError) as error:
+            raise _damaged(self.folder / "words.parquet", error) from error
+
+    def turns(self) -> list[Turn]:
+        """Who speaks when, with diarization labels; none where nobody was told apart.
+
+        Raises:
+            UsageError: `turns.parquet` is damaged.
+        """
+        rows = self._rows("turns.parquet")
+        try:
+            return [
+                Turn(start_ms=round(row["start_s"] * 1000), end_ms=round(row["end_s"] * 1000), speaker=row["label"])
+                for row in rows
+            ]
+        except (KeyError, TypeError, ValueError) as error:
+            raise _damaged(self.folder / "turns.parquet", error) from error
+
+    def _rows(self, name: str) -> list[dict[str, Any]]:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        path = self.folder / name
+        if not path.is_file():
+            return []
+        try:
+            rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+        except (pa.ArrowException, OSError) as error:
+            raise _damaged(path, error) from error
+        return rows
+
+
+def _damaged(path: Path, error: Exception) -> UsageError:
+    return UsageError(f"{path} can't be read ({error}).", "Run the recording again to mend the bundle.")
 
 
 def is_bundle(folder: Path) -> bool:

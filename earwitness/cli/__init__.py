@@ -15,6 +15,8 @@ from earwitness.errors import EarwitnessError, ExitCode
 _COMMANDS: Mapping[str, str] = {
     "run": "Process recordings: who said what and when, notes, clips, a bundle.",
     "fix": "Correct names and words of a bundle; the corrections carry forward.",
+    "export": "Write a transcript for other tools: subtitles, Praat, ELAN, scoring.",
+    "eval": "Score a bundle against a reference: who spoke when, what was said.",
     "notes": "Write notes from a transcript alone.",
     "maintain": "Notice killed runs and see to them; look after the store.",
     "alerts": "Send a test alert: do they reach you?",

@@ -152,7 +152,7 @@ def srt_text(utterances: Iterable[Utterance], names: Mapping[str, str]) -> str:
     lines = []
     for cue in cues_of(utterances, names, room_for_name=True):
         shown = f"{cue.name}: {cue.text}" if cue.says_name else cue.text
-        lines.append((cue, "\n".join(_wrap(_one_line(shown).replace("-->", "→")))))
+        lines.append((cue, "\n".join(wrapped(_one_line(shown).replace("-->", "→")))))
     return _write_subtitles(lines, "srt")
 
 
@@ -160,7 +160,7 @@ def vtt_text(utterances: Iterable[Utterance], names: Mapping[str, str]) -> str:
     """WebVTT with a voice tag a cue (https://www.w3.org/TR/webvtt1/#webvtt-cue-voice-span)."""
     lines = []
     for cue in cues_of(utterances, names):
-        text = "\n".join(_escape_vtt(line) for line in _wrap(_one_line(cue.text)))
+        text = "\n".join(_escape_vtt(line) for line in wrapped(_one_line(cue.text)))
         voice = f"<v {_escape_vtt(_one_line(cue.name))}>" if cue.name else ""
         lines.append((cue, voice + text))
     return _write_subtitles(lines, "vtt")
@@ -194,7 +194,8 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _wrap(text: str) -> list[str]:
+def wrapped(text: str) -> list[str]:
+    """Caption lines; only a word that is longer than a line runs over."""
     return textwrap.wrap(text, LINE_CHARS, break_long_words=False, break_on_hyphens=False) or [""]
 
 
@@ -264,7 +265,7 @@ def _no_orphans(runs: list[list[_Piece]]) -> list[list[_Piece]]:
             done += len(piece.text) + 1
             costs.append((abs(2 * done - total) - (total // 3 if piece.text.endswith((",", ";", ":")) else 0), at))
         split = min(costs)[1]
-        if len(_wrap(" ".join(piece.text for piece in both[split:]))) <= CUE_LINES:
+        if len(wrapped(" ".join(piece.text for piece in both[split:]))) <= CUE_LINES:
             runs[number - 1], runs[number] = both[:split], both[split:]
     return runs
 

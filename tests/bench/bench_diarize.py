@@ -22,6 +22,7 @@ import numpy as np
 
 from earwitness.audio.pcm import read_speech, speech_duration_ms
 from earwitness.engines.quiet import import_speech_library
+from earwitness.evaluation.diarization import diarization_score, whole_file
 from earwitness.options import DiarizeSettings
 from earwitness.speech import segmentation, voice_encoder
 from earwitness.speech.diarize import choose_diarizer, diarize
@@ -29,28 +30,6 @@ from earwitness.speech.rttm import read_rttm
 from earwitness.speech.turns import Turn
 
 _DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "conversations"
-
-
-def error_parts(reference: list[Turn], found: list[Turn], duration_ms: int) -> dict[str, float]:
-    """pyannote.metrics' parts of the diarization error rate, in seconds: miss, false alarm, confusion, total."""
-    from pyannote.core import Annotation, Segment, Timeline
-    from pyannote.metrics.diarization import DiarizationErrorRate
-
-    def annotation(turns: list[Turn]) -> Any:
-        made = Annotation()
-        for number, turn in enumerate(turns):
-            made[Segment(turn.start_ms / 1000, turn.end_ms / 1000), number] = turn.speaker
-        return made
-
-    metric = DiarizationErrorRate(collar=0.0, skip_overlap=False)
-    end_ms = max([duration_ms, *(turn.end_ms for turn in reference)])
-    uem = Timeline([Segment(0, end_ms / 1000)])
-    return dict(metric(annotation(reference), annotation(found), uem=uem, detailed=True))
-
-
-def error_rate(reference: list[Turn], found: list[Turn], duration_ms: int) -> float:
-    """Diarization error rate, 0 to 1 and above."""
-    return error_parts(reference, found, duration_ms)["diarization error rate"]
 
 
 def baseline(path: Path, speakers: int | None) -> list[Turn]:
@@ -150,15 +129,14 @@ class Total:
 
     def add(self, reference: list[Turn], found: list[Turn], duration_ms: int, seconds: float) -> str:
         """Count a recording in; return its cell of the table."""
-        parts = error_parts(reference, found, duration_ms)
-        self.errors += parts["missed detection"] + parts["false alarm"] + parts["confusion"]
-        self.speech += parts["total"]
-        count, true = len({turn.speaker for turn in found}), len({turn.speaker for turn in reference})
-        self.right += count == true
+        score = diarization_score(reference, found, whole_file(duration_ms, reference))
+        self.errors += score.missed_s + score.false_alarm_s + score.confusion_s
+        self.speech += score.speech_s
+        self.right += score.speaker_count_error == 0
         self.files += 1
         self.seconds += seconds
         self.sound += duration_ms / 1000
-        return f"{100 * parts['diarization error rate']:6.1f} {count}/{true}"
+        return f"{100 * (score.error_rate or 0):6.1f} {score.speakers_found}/{score.speakers_reference}"
 
     def line(self) -> str:
         """DER, counts and speed over all."""

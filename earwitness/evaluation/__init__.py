@@ -1,0 +1,1 @@
+"""How far a bundle is from what people wrote down: scores, with what each is made of."""
