@@ -81,7 +81,7 @@ def test_disk_full_for_the_programs_own_files(machine: MakeMachine, expected: di
     assert child.process.returncode == 6, child.stderr
     assert child.result["error"]["code"] == "storage"
     assert "Free some space" in child.result["error"]["remedy"]
-    assert "Traceback" not in child.stderr
+    assert "Traceback" not in child.stderr, child.stderr
 
     again = here.run()
     assert again.bundle is not None

@@ -23,7 +23,7 @@ def interrupt(child: ChildRun, number: int) -> int:
 def left_nothing(child: ChildRun, place: Place) -> None:
     wait_until(lambda: not child.relatives(), 10, lambda: f"still alive: {child.relatives()}")
     assert leftovers(place.out) == []
-    assert "Traceback" not in child.stderr
+    assert "Traceback" not in child.stderr, child.stderr
     assert "finished stages are kept" in child.stderr
 
 
