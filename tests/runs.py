@@ -59,7 +59,7 @@ class Place:
         return made
 
     def environment(self) -> dict[str, str]:
-        # nobody's Prefect but ours, and byte code that later processes find even where it must not lie beside the code
+        # nobody's Prefect but ours; and each start of our own code must not compile it anew
         inherited = {
             name: value
             for name, value in os.environ.items()
@@ -68,7 +68,6 @@ class Place:
         return {
             **inherited,
             "PYTHONPATH": str(ROOT),
-            "PYTHONPYCACHEPREFIX": str(ROOT / ".pytest_cache" / "pyc"),
             "EARWITNESS_HOME": str(self.home),
             "PREFECT_HOME": str(self.folder / "prefect"),
             "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
