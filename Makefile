@@ -7,6 +7,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 ARGS ?=
 BENCH ?= *
+JOBS ?= 2
 DEMO_OUT ?= out/demo
 
 # no library reports home from here
@@ -30,7 +31,7 @@ demo: install ## process a telephone call and a tabletop scene; results in out/d
 	@$(VENV)/bin/earwitness demo --out $(DEMO_OUT)
 
 test: install ## run the tests (ARGS="-k word" to choose)
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest --numprocesses=$(JOBS) --dist=loadgroup $(ARGS)
 
 bench: install ## print the figures: speed, errors, the price of orchestration (minutes; BENCH=name for one)
 	@for file in tests/bench/bench_$(BENCH).py; do \

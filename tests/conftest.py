@@ -9,7 +9,15 @@ from tests.s3_server import bucket, s3_server
 
 __all__ = ["bucket", "prefect_server", "s3_server"]
 
-_SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+_TESTS = Path(__file__).resolve().parent
+_SHARED = _TESTS.parents[1] / "shared" / "data"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of a room share servers and finished runs, so they stay together when rooms run side by side."""
+    for item in items:
+        room = item.path.relative_to(_TESTS).parts[0]
+        item.add_marker(pytest.mark.xdist_group(room))
 
 
 @pytest.fixture(autouse=True)
