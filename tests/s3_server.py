@@ -69,7 +69,9 @@ class Bucket:
         if how == "delete":
             return self.delete(name)
         content = bytearray(self.get(name))
-        content[len(content) // 2] ^= 1
+        # in a checkpoint the digest of its file: the times of its provenance are nobody's input
+        digest = content.find(b"sha256")
+        content[len(content) // 2 if digest < 0 else digest + 20] ^= 1
         return self.put(name, bytes(content) if how == "flip" else bytes(content[: len(content) // 2]))
 
     @property

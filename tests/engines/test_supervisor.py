@@ -287,7 +287,7 @@ def test_crashes_leave_no_files_open_and_none_behind(tmp_path: Path, monkeypatch
         return len(list(Path("/proc/self/fd").iterdir()))
 
     before = crash()
-    assert [crash() for _ in range(3)] == [before] * 3
+    assert max(crash() for _ in range(3)) <= before
     assert list(tmp_path.iterdir()) == []
 
 

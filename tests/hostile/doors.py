@@ -126,8 +126,16 @@ def knock(door: str, path: Path) -> Answer:
         outcome, message, remedy = f"refuse: {error.code}", error.message, error.remedy
     except Exception:  # noqa: BLE001 - that is what is looked for here
         outcome, message, remedy = "traceback", traceback.format_exc(), ""
-    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    peak = max(_own_peak_kb(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
     return Answer(outcome, message, remedy, round(time.monotonic() - started, 3), peak // 1024)
+
+
+def _own_peak_kb() -> int:
+    """Of this program: getrusage counts what the process had before exec, which is all that the tests' process has."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1])
+    return 0
 
 
 def main() -> None:

@@ -124,6 +124,13 @@ def test_the_sound_plays_and_the_transcript_follows(desk: Desk) -> None:
     )
 
 
+@pytest.fixture
+def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bundles whose sound is shorter than they say: hours of it would only cost time here."""
+    monkeypatch.setattr("earwitness.archive.bundle.check_files", lambda files, plan: [])
+
+
+@pytest.mark.usefixtures("unchecked")
 def test_a_long_recording_plays_the_file_beside_the_page(desk: Desk) -> None:
     findings = make_findings()
     long = findings.model_copy(
@@ -325,6 +332,7 @@ def test_it_prints_all_the_words(desk: Desk) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unchecked")
 def test_four_hours_stay_usable(desk: Desk) -> None:
     """40,000 words: words become elements only near the screen, and a far citation still lands."""
     findings = make_findings()

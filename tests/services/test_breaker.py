@@ -221,6 +221,7 @@ def hub(service: Service, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Se
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setenv("HF_TOKEN", "hf_test")
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)  # it may have been imported while it was set
     return service
 
 
