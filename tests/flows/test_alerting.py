@@ -136,6 +136,7 @@ def test_a_full_disk_is_told_of(receiver: Receiver, tmp_path: Path, monkeypatch:
     assert "earwitness clean" in receiver.got[0].json["remedy"]
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.server
 @pytest.mark.slow
 def test_no_secret_is_written_anywhere(receiver: Receiver, tmp_path: Path, own_home: Path) -> None:

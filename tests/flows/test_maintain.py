@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,9 @@ from earwitness.alerts.tell import wait_for_alerts
 from earwitness.home import leases_path
 from earwitness.maintenance import MaintainOptions, StepReport
 from tests.receivers import Receiver, http_server
+from tests.runs import wait_until
 
-pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
+pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.usefixtures("prefect_server")]
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -301,10 +301,12 @@ def test_the_heartbeats_of_another_machine_count(
     process = start(LIGHT, "a.mp3", EARWITNESS_HOME=str(tmp_path / "elsewhere"))
     silent = said(process)
     beat = {"event": {"name": ["prefect.flow-run.heartbeat"]}, "resource": {"id": [f"prefect.flow-run.{silent}"]}}
-    deadline = time.monotonic() + 120
     with client() as api:
-        while not api.request("POST", "/events/filter", json={"filter": beat}).json()["events"]:
-            assert time.monotonic() < deadline, "the run never gave a sign of life"
+        wait_until(
+            lambda: bool(api.request("POST", "/events/filter", json={"filter": beat}).json()["events"]),
+            120,
+            lambda: "the run never gave a sign of life",
+        )
     assert maintain(silent_s=0).done == []  # seen for the first time
     assert maintain(silent_s=600).done == []  # not long enough
     assert state_of(silent) == "Running"
@@ -361,10 +363,7 @@ def test_the_deployment_of_a_killed_run_starts_it_again(
     execute = "import sys; from prefect.cli import app; app()"
     process = start(execute, "flow-run", "execute", str(first.id))
     lease = leases_path() / f"{first.id}.json"
-    deadline = time.monotonic() + 240
-    while not lease.exists():
-        assert process.poll() is None
-        assert time.monotonic() < deadline
+    wait_until(lambda: lease.exists() or process.poll() is not None, 240)
     os.kill(json.loads(lease.read_text())["pid"], signal.SIGKILL)
     process.communicate(timeout=60)
 
