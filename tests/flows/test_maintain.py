@@ -347,7 +347,9 @@ def test_the_deployment_of_a_killed_run_starts_it_again(
     phone_call: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from flows.recording import process_recording
+    from prefect import Flow
+    from prefect.client.schemas.actions import WorkPoolCreate
+    from prefect.runner.storage import LocalStorage
 
     monkeypatch.chdir(ROOT)
     (tmp_path / "call.wav").write_bytes(phone_call.read_bytes())
@@ -356,8 +358,12 @@ def test_the_deployment_of_a_killed_run_starts_it_again(
         "path": str(tmp_path / "call.wav"),
         "options": {"profile": "podcast", "out": str(tmp_path / "out"), "clip": {"count": 0}},
     }
-    made: Any = process_recording.to_deployment("again", tags=["earwitness"])
-    deployment = made.apply()
+    with client() as api:
+        api.create_work_pool(WorkPoolCreate(name="local", type="process"), overwrite=True)
+    # as prefect.yaml does: without a pull step each run would first copy the project's folder, .venv and all
+    recording: Any = Flow.from_source(LocalStorage(str(ROOT)), entrypoint="flows/recording.py:process_recording")
+    made: Any = recording.to_deployment("again", tags=["earwitness"])
+    deployment = made.apply(work_pool_name="local")
     with client() as api:
         first = api.create_flow_run_from_deployment(deployment, parameters=given)
     execute = "import sys; from prefect.cli import app; app()"

@@ -215,14 +215,18 @@ def test_limits_come_from_the_environment_and_nonsense_is_refused(
 
 
 @pytest.fixture
-def hub(service: Service, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Service:
+def hub(service: Service, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Service]:
     """The service in the place of the Hugging Face hub."""
+    from huggingface_hub.utils import reset_sessions
+
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", service.address)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setenv("HF_TOKEN", "hf_test")
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)  # it may have been imported while it was set
-    return service
+    reset_sessions()  # a session that was made offline stays so
+    yield service
+    reset_sessions()
 
 
 def test_a_token_whose_account_never_accepted_the_conditions_is_not_enough(hub: Service) -> None:
