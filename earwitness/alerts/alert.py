@@ -235,20 +235,6 @@ def runs_reaped(
     )
 
 
-def quarantined(recording: str, *, message: str, folder: str, run_url: str | None = None) -> Alert:
-    """A dropped file was put aside."""
-    return Alert(
-        code="quarantined",
-        severity=Severity.WARNING,
-        title=f"{recording} was put aside",
-        what=message,
-        remedy=f"Look at it in {folder}. Repair or delete it; to try again, drop it once more.",
-        recording=recording,
-        run_url=run_url,
-        key=recording,
-    )
-
-
 def corruption_found(what: str, *, where: str, run_url: str | None = None) -> Alert:
     """Stored bytes are not what they were."""
     return Alert(
