@@ -8,6 +8,7 @@ from pathlib import Path
 from earwitness.archive.place import listed_in
 from earwitness.archive.reading import Bundle
 from earwitness.errors import StorageError, UnknownValue, UsageError
+from earwitness.storage.whole import write_whole
 from earwitness.words.transcript import utterances_of
 
 
@@ -94,15 +95,12 @@ def write_export(bundle: Bundle, to: str, out: Path) -> None:
         raise UsageError(f"{out} belongs to the bundle {owner}.", "Give another file with --out.")
     data = exported(bundle, to, out.absolute().parent)
     target = Path(os.path.realpath(out))
-    # a device or a pipe is written to, never replaced by a file
-    part = target if target.exists() and not target.is_file() else target.with_name(f".{target.name}.part")
     try:
-        part.write_bytes(data)
-        if part != target:
-            part.replace(target)
+        if target.exists() and not target.is_file():
+            target.write_bytes(data)  # a device or a pipe is written to, never replaced by a file
+        else:
+            write_whole(target, data)
     except OSError as error:
-        if part != target:
-            part.unlink(missing_ok=True)
         raise StorageError(
             f"{out} can't be written ({error.strerror or error}).", "Give another place with --out."
         ) from error

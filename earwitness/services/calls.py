@@ -2,8 +2,6 @@
 
 import json
 import logging
-import os
-import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from earwitness.schema import digest_of
 from earwitness.services.breaker import hosted
 from earwitness.storage.damage import damage_found
 from earwitness.storage.locks import locked
+from earwitness.storage.whole import write_whole
 
 Answer = dict[str, Any]
 
@@ -64,18 +63,12 @@ def _read(path: Path) -> Answer | None:
 
 
 def _keep(path: Path, answer: Answer) -> None:
-    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+    record = json.dumps({"digest": digest_of(answer), "answer": answer}, ensure_ascii=False)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("w", encoding="utf-8") as file:
-            json.dump({"digest": digest_of(answer), "answer": answer}, file, ensure_ascii=False)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        write_whole(path, record.encode())
     except OSError as error:
         raise StorageError(
             f"The answer of a paid call can't be kept in {path.parent} ({error.strerror or error}).",
             "Free some space or point EARWITNESS_HOME at a writable folder.",
         ) from error
-    finally:
-        part.unlink(missing_ok=True)

@@ -1,10 +1,8 @@
 """The small results of finished stages: read and written whole, here and in the shared store."""
 
-import fcntl
 import json
 import os
 import re
-import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from earwitness.schema import digest_of
 from earwitness.storage.damage import damage_found
 from earwitness.storage.gate import gate, stamp
 from earwitness.storage.remote import RemoteStore, remote_store
+from earwitness.storage.whole import write_whole
 
 _DIGEST = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 _STORED = re.compile(r"^([0-9a-f]{64})(\.[a-z0-9]+)?$")
@@ -112,22 +111,13 @@ def write_checkpoint(key: str, content: bytes) -> None:
         StorageError: it can't be written.
     """
     path = checkpoints_path() / key
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with gate():
-            # locked, so that what a killed writer leaves can be told from what is being written
-            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-            with os.fdopen(descriptor, "wb") as file:
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-                file.write(content)
-                file.flush()
-                os.fsync(descriptor)
-                part.replace(path)
+            write_whole(path, content)
             stamp(path)
             _stamp_files(content)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise StorageError(
             f"The checkpoint {path} can't be written ({error.strerror or error}).",
             "Free some space or point EARWITNESS_HOME at a writable folder.",

@@ -1,6 +1,5 @@
 """Which finished stages a bundle rests on: as long as it is there, correcting it computes nothing again."""
 
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from earwitness.errors import StorageError
 from earwitness.home import home
 from earwitness.schema import Record, digest_of
 from earwitness.storage.gate import gate
+from earwitness.storage.whole import write_whole
 
 
 class Needs(Record):
@@ -33,12 +33,10 @@ def note_needs(bundle: Path, keys: Iterable[str]) -> None:
     """
     needs = Needs(bundle=str(bundle.resolve()), keys=sorted(set(keys)))
     path = _folder() / f"{bundle.name}-{digest_of(needs.bundle)[:8]}.json"
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(needs.model_dump_json(indent=1), "utf-8")
         with gate():
-            part.replace(path)
+            write_whole(path, needs.model_dump_json(indent=1).encode())
     except OSError as error:
         raise StorageError(
             f"{path} can't be written ({error.strerror or error}).",

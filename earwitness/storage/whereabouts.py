@@ -2,21 +2,18 @@
 
 import contextlib
 import os
-import secrets
 from pathlib import Path
 
 from earwitness.home import home
 from earwitness.storage.store import sha256_file
+from earwitness.storage.whole import write_whole
 
 
 def remember(sha256: str, path: Path) -> None:
     """Note where a file lies. Only a convenience: where it can't be noted, nothing happens."""
-    folder = _folder()
     with contextlib.suppress(OSError):
-        folder.mkdir(parents=True, exist_ok=True)
-        part = folder / f".{sha256}.{secrets.token_hex(4)}"
-        part.write_bytes(os.fsencode(path.absolute()))
-        part.replace(folder / sha256)
+        _folder().mkdir(parents=True, exist_ok=True)
+        write_whole(_folder() / sha256, os.fsencode(path.absolute()))
 
 
 def last_seen(sha256: str) -> Path | None:
