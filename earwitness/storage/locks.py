@@ -71,14 +71,7 @@ class FileLocks:
         with self._guard:
             if name in self._held:
                 return False
-            descriptor = self._open(name)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return False
-            finally:
-                os.close(descriptor)
-            return True
+            return _could_lock(self._open(name), fcntl.LOCK_EX)
 
     def _open(self, name: str) -> int:
         try:
@@ -100,13 +93,18 @@ def is_held(path: Path) -> bool:
         return False
     except OSError:
         return True
+    return not _could_lock(descriptor, fcntl.LOCK_SH)
+
+
+def _could_lock(descriptor: int, how: int) -> bool:
+    """Whether the lock could be had; the descriptor is closed, and with it the lock given back."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
     except BlockingIOError:
-        return True
+        return False
     finally:
         os.close(descriptor)
-    return False
+    return True
 
 
 @contextmanager
