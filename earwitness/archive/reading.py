@@ -12,7 +12,7 @@ from earwitness.corrections.corrections import FILE, Corrections, load_correctio
 from earwitness.errors import UsageError
 from earwitness.schema import SCHEMA_VERSION
 from earwitness.speech.turns import Turn
-from earwitness.words.transcript import Word
+from earwitness.words.transcript import Word, word_of
 
 _REMEDY = "Give the folder of a bundle: the one that holds recording.json and report.html."
 
@@ -38,18 +38,7 @@ class Bundle:
         """
         rows = self._rows("words.parquet")
         try:
-            return [
-                Word(
-                    text=row["word"],
-                    start_ms=round(row["start_s"] * 1000),
-                    end_ms=round(row["end_s"] * 1000),
-                    score=row["score"],
-                    speaker=row["label"],
-                    utterance=row["utterance"],
-                    estimated=row["estimated"],
-                )
-                for row in rows
-            ]
+            return [word_of(row, speaker="label") for row in rows]
         except (KeyError, TypeError) as error:
             raise _damaged(self.folder / "words.parquet", error) from error
 

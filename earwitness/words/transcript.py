@@ -1,10 +1,10 @@
 """Words with their times and speakers, and the utterances that citations point to."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
@@ -74,18 +74,25 @@ def read_words(path: Path) -> list[Word]:
     """Words from a `words.parquet`, in order."""
     import pyarrow.parquet as pq
 
-    return [
-        Word(
-            text=row["word"],
-            start_ms=round(row["start_s"] * 1000),
-            end_ms=round(row["end_s"] * 1000),
-            score=row["score"],
-            speaker=row["speaker"],
-            utterance=row["utterance"],
-            estimated=row["estimated"],
-        )
-        for row in pq.read_table(path).to_pylist()
-    ]
+    return [word_of(row) for row in pq.read_table(path).to_pylist()]
+
+
+def word_of(row: Mapping[str, Any], speaker: str = "speaker") -> Word:
+    """A row of `words.parquet`.
+
+    Args:
+        row: column → value.
+        speaker: the column that names who speaks: a bundle has `label` too, from before names were given.
+    """
+    return Word(
+        text=row["word"],
+        start_ms=round(row["start_s"] * 1000),
+        end_ms=round(row["end_s"] * 1000),
+        score=row["score"],
+        speaker=row[speaker],
+        utterance=row["utterance"],
+        estimated=row["estimated"],
+    )
 
 
 def utterances_of(words: Iterable[Word]) -> list[Utterance]:
