@@ -8,7 +8,7 @@ For schedules and priorities use a work pool and `prefect deploy --all` instead 
 
 from prefect import serve
 
-from earwitness.maintenance import MaintainOptions
+from earwitness.maintenance.options import MaintainOptions
 from flows.batch import process_batch
 from flows.maintain import maintain
 from flows.recording import process_recording

@@ -8,7 +8,7 @@ from prefect import flow, tags
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from earwitness.maintenance import MaintainOptions, StepReport, from_folder, options_from_folder
+from earwitness.maintenance.options import MaintainOptions, StepReport, from_folder, options_from_folder
 from earwitness.options import read_options
 from flows.batch import process_batch
 from flows.recording import process_recording

@@ -20,7 +20,7 @@ from earwitness.alerts import tell
 from earwitness.alerts.alert import bug, failed_batch, failed_run, run_crashed, storage_low
 from earwitness.alerts.listeners import tell_of_breakers_and_damage
 from earwitness.errors import EarwitnessError
-from earwitness.maintenance import MaintainOptions, StepReport
+from earwitness.maintenance.options import MaintainOptions, StepReport
 from earwitness.result import RunResult
 from earwitness.storage.leases import give_back, give_up
 from earwitness.storage.room import StorageState, storage_state

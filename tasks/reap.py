@@ -28,8 +28,8 @@ from prefect.utilities.urls import url_for
 from earwitness.alerts.alert import runs_reaped
 from earwitness.alerts.tell import raise_alert
 from earwitness.errors import EarwitnessError
-from earwitness.maintenance import MaintainOptions, StepReport
-from earwitness.silence import unchanged_for
+from earwitness.maintenance.options import MaintainOptions, StepReport
+from earwitness.maintenance.silence import unchanged_for
 from earwitness.storage.leases import LeftBehind, is_alive, left_behind, taken_up
 from tasks.lease import HOST_LABEL, resume_tags, times_resumed
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from earwitness.maintenance import StepReport
+from earwitness.maintenance.options import StepReport
 from earwitness.result import RunResult
 from tasks.artifacts import artifact_key, show_link, show_markdown, show_table
 

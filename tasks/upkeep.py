@@ -2,7 +2,7 @@
 
 from earwitness.errors import EarwitnessError
 from earwitness.home import store_path
-from earwitness.maintenance import MaintainOptions, StepReport
+from earwitness.maintenance.options import MaintainOptions, StepReport
 from earwitness.storage.clean import clean, sweep_leftovers
 from earwitness.storage.room import size_text
 from earwitness.storage.sharing import share_waiting, waiting

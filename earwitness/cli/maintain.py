@@ -39,7 +39,7 @@ def maintain(resume: int, clean_after: float | None, as_json: bool, verbose: boo
         for name in ("earwitness", "tasks", "flows"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
     from earwitness.alerts.tell import wait_for_alerts
-    from earwitness.maintenance import MaintainOptions
+    from earwitness.maintenance.options import MaintainOptions
     from flows.maintain import run_maintenance
 
     days = None if clean_after is None else clean_after / 86_400

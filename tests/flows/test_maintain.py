@@ -15,7 +15,7 @@ import pytest
 
 from earwitness.alerts.tell import wait_for_alerts
 from earwitness.home import leases_path
-from earwitness.maintenance import MaintainOptions, StepReport
+from earwitness.maintenance.options import MaintainOptions, StepReport
 from tests.receivers import Receiver, http_server
 from tests.runs import wait_until
 

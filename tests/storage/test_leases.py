@@ -11,7 +11,7 @@ import pytest
 
 from earwitness.errors import StorageError
 from earwitness.home import leases_path
-from earwitness.silence import unchanged_for
+from earwitness.maintenance.silence import unchanged_for
 from earwitness.storage.leases import (
     WAITING_S,
     Lease,
@@ -230,7 +230,7 @@ def test_the_lease_of_a_machine_that_never_comes_back_does_not_stop_cleaning_for
 
 def test_silence_is_measured_from_the_first_time_that_we_see_the_same_sign(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
-    monkeypatch.setattr("earwitness.silence.time.time", lambda: now[0])
+    monkeypatch.setattr("earwitness.maintenance.silence.time.time", lambda: now[0])
     assert unchanged_for({RUN: "beat 1"}, 450) == {RUN: 0}
     now[0] += 100
     assert unchanged_for({RUN: "beat 1", OTHER: "beat 9"}, 450) == {RUN: 100, OTHER: 0}

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from earwitness.home import checkpoints_path, scratch_path
-from earwitness.maintenance import MaintainOptions
+from earwitness.maintenance.options import MaintainOptions
 from earwitness.schema import digest_of
 from earwitness.storage.checkpoints import write_checkpoint
 from earwitness.storage.sharing import keep_checkpoint, waiting

@@ -1,12 +1,12 @@
 """How long runs on other machines have given no sign of life, as seen from here."""
 
 import json
-import os
 import time
 from collections.abc import Mapping
 
 from earwitness.home import home
 from earwitness.storage.locks import locked
+from earwitness.storage.whole import write_whole
 
 
 def unchanged_for(signs: Mapping[str, str], most_between_s: float) -> dict[str, float]:
@@ -33,7 +33,5 @@ def unchanged_for(signs: Mapping[str, str], most_between_s: float) -> dict[str, 
             passed = min(max(now - at, 0.0), most_between_s)  # a clock that was set back proves nothing
             noted[run] = (sign, silent + passed if before == sign else 0.0, now)
         if noted or seen:
-            part = path.with_name(f".{path.name}.{os.getpid()}.part")
-            part.write_text(json.dumps(noted), "utf-8")
-            part.replace(path)
+            write_whole(path, json.dumps(noted).encode())
     return {run: silent for run, (_, silent, _) in noted.items()}
