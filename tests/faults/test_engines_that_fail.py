@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from earwitness.audio.ffmpeg import ffmpeg_info
-from earwitness.result import Outcome
+from earwitness.result import Outcome, RunResult
 from earwitness.speech.diarize import diarize
 from earwitness.speech.transcribe import transcribe
-from tests.faults.conftest import MakeMachine, computed
+from tests.faults.conftest import Machine, MakeMachine, computed
 from tests.plugins import ffmpeg_faults, stage_faults
 from tests.runs import bundle_digests, leftovers
 
@@ -58,22 +58,30 @@ def test_engine_that_stalls_passes_its_limit_and_costs_only_its_part(
     assert (result.bundle / "transcript.srt").is_file()
 
 
-def test_ffmpeg_crash_midway_is_tried_again(
-    machine: MakeMachine, expected: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def run_with(ffmpeg: str, here: Machine, folder: Path) -> RunResult:
+    """A run that finds a script in the place of ffmpeg."""
+    with pytest.MonkeyPatch.context() as faulty:
+        ffmpeg_faults.put_on_path(ffmpeg, folder, faulty, ffmpeg_info().version)
+        return here.run()
+
+
+def run_well(here: Machine, expected: dict[str, str]) -> None:
+    """The next run, with the real ffmpeg, computes nothing again and gives the bundle of an undisturbed one."""
+    result = here.run()
+    assert computed(result) <= {"publish"}, "the bundle says where ffmpeg was found"
+    assert result.bundle is not None
+    assert bundle_digests(result.bundle) == expected
+
+
+def test_ffmpeg_crash_midway_is_tried_again(machine: MakeMachine, expected: dict[str, str], tmp_path: Path) -> None:
     here = machine("validate", "listen")
     real = ffmpeg_info()
     mark = tmp_path / "crashed"
     midway = f'[ -e {mark} ] && exec {real.path} "$@"; touch {mark}; {real.path} "$@" | head -c 50000; kill -SEGV $$'
-    with pytest.MonkeyPatch.context() as faulty:
-        ffmpeg_faults.put_on_path(midway, tmp_path, faulty, real.version)
-        result = here.run()
+    result = run_with(midway, here, tmp_path)
     assert mark.exists()
     assert computed(result) == {"validate", "listen", "publish"}
-    again = here.run()
-    assert computed(again) <= {"publish"}, "the bundle says where ffmpeg was found"
-    assert again.bundle is not None
-    assert bundle_digests(again.bundle) == expected
+    run_well(here, expected)
 
 
 def test_ffmpeg_that_always_crashes_is_an_error_with_a_remedy(
@@ -91,7 +99,7 @@ def test_ffmpeg_that_always_crashes_is_an_error_with_a_remedy(
 
 
 def test_ffmpeg_that_is_stopped_by_a_signal_leaves_no_short_copy(
-    machine: MakeMachine, expected: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    machine: MakeMachine, expected: dict[str, str], tmp_path: Path
 ) -> None:
     """Ctrl-C and a stopped service reach ffmpeg too, which then ends as if its input were over."""
     here = machine("validate")
@@ -101,15 +109,10 @@ def test_ffmpeg_that_is_stopped_by_a_signal_leaves_no_short_copy(
         f'[ -e {mark} ] && exec {real.path} "$@"; touch {mark}; '
         f'{real.path} -readrate 1 "$@" & child=$!; sleep 2; kill -TERM $child; wait $child'
     )
-    with pytest.MonkeyPatch.context() as faulty:
-        ffmpeg_faults.put_on_path(stopped, tmp_path, faulty, real.version)
-        result = here.run()
+    result = run_with(stopped, here, tmp_path)
     assert mark.exists()
     assert result.bundle is not None, result.error
-    again = here.run()
-    assert computed(again) <= {"publish"}, "the bundle says where ffmpeg was found"
-    assert again.bundle is not None
-    assert bundle_digests(again.bundle) == expected
+    run_well(here, expected)
 
 
 def test_ffmpeg_that_stalls_is_stopped_at_its_limit(

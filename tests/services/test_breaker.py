@@ -217,16 +217,16 @@ def test_limits_come_from_the_environment_and_nonsense_is_refused(
 @pytest.fixture
 def hub(service: Service, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Service]:
     """The service in the place of the Hugging Face hub."""
-    from huggingface_hub.utils import reset_sessions
+    from huggingface_hub import configure_http_backend
 
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", service.address)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setenv("HF_TOKEN", "hf_test")
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)  # it may have been imported while it was set
-    reset_sessions()  # a session that was made offline stays so
+    configure_http_backend()  # a session that was made offline stays so
     yield service
-    reset_sessions()
+    configure_http_backend()
 
 
 def test_a_token_whose_account_never_accepted_the_conditions_is_not_enough(hub: Service) -> None:
