@@ -31,7 +31,8 @@ demo: install ## process a telephone call and a tabletop scene; results in out/d
 	@$(VENV)/bin/earwitness demo --out $(DEMO_OUT)
 
 test: install ## run the tests (ARGS="-k word" to choose)
-	@$(PY) -m pytest --numprocesses=$(JOBS) --dist=loadgroup $(ARGS)
+	@# with several rooms at work, more threads in each only wait for one another
+	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(PY) -m pytest --numprocesses=$(JOBS) --dist=loadgroup $(ARGS)
 
 bench: install ## print the figures: speed, errors, the price of orchestration (minutes; BENCH=name for one)
 	@for file in tests/bench/bench_$(BENCH).py; do \
