@@ -32,7 +32,7 @@ demo: install ## process a telephone call and a tabletop scene; results in out/d
 
 test: install ## run the tests (ARGS="-k word" to choose)
 	@# with several rooms at work, more threads in each only wait for one another
-	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(PY) -m pytest --numprocesses=$(JOBS) --dist=loadgroup $(ARGS)
+	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(PY) -m pytest --numprocesses=$(JOBS) $(ARGS)
 
 bench: install ## print the figures: speed, errors, the price of orchestration (minutes; BENCH=name for one)
 	@for file in tests/bench/bench_$(BENCH).py; do \
