@@ -16,6 +16,7 @@ from typing import Any
 
 from earwitness.archive.place import MANIFEST
 from earwitness.storage.store import sha256_file
+from tests.prefect_server import prefect_home
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -69,7 +70,7 @@ class Place:
             **inherited,
             "PYTHONPATH": str(ROOT),
             "EARWITNESS_HOME": str(self.home),
-            "PREFECT_HOME": str(self.folder / "prefect"),
+            "PREFECT_HOME": prefect_home(self.folder / "prefect"),
             "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
             "HF_HUB_OFFLINE": "1",
             **({"PREFECT_API_URL": self.api_url} if self.api_url else {}),

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.prefect_server import prefect_home
+
 
 def earwitness(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -57,7 +59,7 @@ def test_json_is_one_object_a_recording_and_nothing_else_on_stdout(tmp_path: Pat
         "--json",
         "--out",
         tmp_path / "out",
-        PREFECT_HOME=str(tmp_path / "prefect"),
+        PREFECT_HOME=prefect_home(tmp_path / "prefect"),
     )
     results = [json.loads(line) for line in done.stdout.splitlines()]
     assert [result["outcome"] for result in results] == ["skipped", "failed"]
@@ -78,7 +80,7 @@ def test_an_engine_asked_for_by_name_never_falls_back(tmp_path: Path, phone_call
         tmp_path / "out",
         HF_HUB_OFFLINE="1",
         HF_HOME=str(tmp_path / "empty"),
-        PREFECT_HOME=str(tmp_path / "prefect"),
+        PREFECT_HOME=prefect_home(tmp_path / "prefect"),
     )
     assert done.returncode == 4
     assert "whisper" in done.stdout.lower()

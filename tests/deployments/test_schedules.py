@@ -11,6 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.prefect_server import prefect_home
+
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
 DEPLOY = """
@@ -28,7 +30,7 @@ def api(tmp_path: Path) -> Iterator[str]:
         port = probe.getsockname()[1]
     environment = {
         **os.environ,
-        "PREFECT_HOME": str(tmp_path / "prefect"),
+        "PREFECT_HOME": prefect_home(tmp_path / "prefect"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
     }

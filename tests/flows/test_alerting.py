@@ -17,6 +17,7 @@ from earwitness.storage.room import storage_state
 from earwitness.storage.store import FileRef, keep
 from flows import run_flow
 from tasks.alerting import tell_of_room
+from tests.prefect_server import prefect_home
 from tests.receivers import Receiver, http_server
 
 HIDDEN = "T0KEN-hidden"
@@ -152,7 +153,7 @@ def test_no_secret_is_written_anywhere(receiver: Receiver, tmp_path: Path, own_h
     environment = {
         **os.environ,
         "EARWITNESS_ALERT_URLS": " ".join(places),
-        "PREFECT_HOME": str(tmp_path / "prefect"),
+        "PREFECT_HOME": prefect_home(tmp_path / "prefect"),
         "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
         "PREFECT_LOGGING_LEVEL": "DEBUG",
         "PREFECT_LOGGING_ROOT_LEVEL": "DEBUG",

@@ -171,7 +171,7 @@ for _ in range(5):
 def test_who_wants_to_know_is_told_once_when_it_opens(service: Service) -> None:
     told: list[BreakerState] = []
     forget = on_open(told.append)
-    fail(service, 5, pause_s=0.05)
+    fail(service, 5)
     with pytest.raises(requests.HTTPError):
         heal(service, pause_s=0.05)
     forget()
