@@ -20,7 +20,7 @@ DOUBTFUL = 0.72
 """From here up to `SURE` a voice may be somebody's: a line in the doubt ledger, and no name."""
 MARGIN = 0.04
 """By how much the likeness to the next person has to be smaller."""
-SAME = 0.85
+SAME = 0.92
 """From here two voices of a recording that both are surely one person's are taken for one."""
 MIN_TALK_MS = 2_000
 """Who says less is not named: so short a voice has no likeness to rely on."""
@@ -139,7 +139,7 @@ def _named(speaker: Speaker, best: _Likeness, cast: Cast | None) -> Speaker:
 
 
 def _unsure(label: str, ranked: Sequence[_Likeness], names: Mapping[str, str], *, short: bool) -> VoiceDoubt:
-    near = [item for item in ranked if item.score >= DOUBTFUL or ranked[0].score - item.score < MARGIN][:_LISTED]
+    near = [item for item in ranked if item.score >= DOUBTFUL][:_LISTED]
     said = " or ".join(f"{names[item.name]} ({item.score:.2f})" for item in near)
     why = "it says too little to be sure" if short else "that is not sure enough to name it"
     return VoiceDoubt(

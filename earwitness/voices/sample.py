@@ -1,5 +1,6 @@
 """What a voice sounds like, from recordings in which one person speaks; or from a person's turns in a conversation."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -18,8 +19,11 @@ MIN_SPEECH_S = 3.0
 MAX_SAMPLE_S = 600
 """A longer stretch is hardly one voice alone, and nothing is gained by it."""
 _OTHER_SPEECH_S = 1.0
-_OTHER_LIKENESS = 0.72
-"""Two voices of a sample that are less alike than this are two people."""
+_ONE_RECORDING = 0.90
+"""Two voices of one sample that are less alike than this are two people: measured, one person whose speech is divided
+in two has at least 0.935, two people of one telephone call at most 0.85."""
+_TWO_RECORDINGS = 0.72
+"""The same for two samples: one person in two places has at least 0.76, two people mostly less than 0.69."""
 _HEARD_MS = 30_000
 """Of each voice of a conversation: more changes the embedding hardly, and costs time."""
 _MIN_TURN_MS = 400
@@ -134,18 +138,18 @@ def _listen(file: Path, start_ms: int, end_ms: int | None) -> Sampled:
         _decode(file, start_ms, end_ms, speech)
         observed = bundled_diarizer.observe(speech)
         duration_ms = _duration_ms(speech)
-        several = bundled_diarizer.decide(observed, duration_ms, least=1, most=50)
+        pair = bundled_diarizer.decide(observed, duration_ms, least=2, most=2)
         alone = bundled_diarizer.decide(observed, duration_ms, least=1, most=1)
-    speech_s = covered_ms(several.turns) / 1000
+    speech_s = covered_ms(alone.turns) / 1000
     if not alone.embeddings:
         raise BadRecording(f"No speech was found in {file.name}.", "Give 5 to 10 s of the person speaking alone.")
-    talk: dict[str, int] = {}
-    for turn in several.turns:
-        talk[turn.speaker] = talk.get(turn.speaker, 0) + turn.end_ms - turn.start_ms
-    first, *others = sorted(talk, key=lambda label: (-talk[label], label))
-    for other in others:
-        likeness = float(several.embeddings[first] @ several.embeddings[other])
-        if talk[other] >= _OTHER_SPEECH_S * 1000 and likeness < _OTHER_LIKENESS:
+    # so short a recording is not enough to count voices; but whether its two halves are alike can be told
+    talk: Counter[str] = Counter()
+    for turn in pair.exclusive:
+        talk[turn.speaker] += turn.end_ms - turn.start_ms
+    if len(talk) == 2 and min(talk.values()) >= _OTHER_SPEECH_S * 1000:
+        first, second = pair.embeddings.values()
+        if float(first @ second) < _ONE_RECORDING:
             raise _two_people(file.name)
     return Sampled(alone.embeddings["SPEAKER_00"], speech_s)
 
@@ -154,7 +158,7 @@ def _one_person(names: Sequence[str], heard: Sequence[Sampled]) -> None:
     for number, sample in enumerate(heard):
         for other in range(number):
             enough = min(sample.speech_s, heard[other].speech_s) >= _OTHER_SPEECH_S
-            if enough and float(sample.vector @ heard[other].vector) < _OTHER_LIKENESS:
+            if enough and float(sample.vector @ heard[other].vector) < _TWO_RECORDINGS:
                 raise _two_people(f"{names[other]} and {names[number]}", together=True)
 
 

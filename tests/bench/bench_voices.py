@@ -100,7 +100,9 @@ def _alone(talk: Conversation, start: int, end: int) -> bool:
     return sum(turn.start_ms < end and turn.end_ms > start for turn in talk.turns) == 1
 
 
-def tally(talk: Conversation, found: Diarized, names: dict[str, str], known: set[str], holes: list[tuple[int, int]]) -> Tally:
+def tally(
+    talk: Conversation, found: Diarized, names: dict[str, str], known: set[str], holes: list[tuple[int, int]]
+) -> Tally:
     """Score by steps of 10 ms: each reference speaker's time against whoever was found to speak then."""
     step = 10
     said: dict[int, set[str]] = defaultdict(set)
@@ -183,8 +185,8 @@ def print_table(files: Sequence[Path], speech: Path) -> None:
             prints.append(print_of(speaker, file, span))
             holes += [hole] if hole else []
             elsewhere += hole is None
-        count = f"{len({turn.speaker for turn in found.turns})} voices found, {elsewhere} of {len(prints)} enrolled elsewhere"
-        print(f"{talk.path.stem} ({count})")
+        heard = len({turn.speaker for turn in found.turns})
+        print(f"{talk.path.stem} ({heard} voices found, {elsewhere} of {len(prints)} enrolled elsewhere)")
         ways = {"": stored_portraits(found), ", once more": portraits(talk.path, found.exclusive)}
         for way, voices in ways.items():
             halves = {"all": [prints], "half": [prints[::2], prints[1::2]]}
@@ -220,9 +222,13 @@ def print_likeness(data: Path) -> None:
 
 def likeness_samples(data: Path) -> Iterator[tuple[str, str, Vectors]]:
     """(person, recording, embedding): from true turns, at least 3 s of each."""
-    talks = [(path, read_rttm(path.with_suffix(".rttm"))) for path in sorted((data / "conversations").glob("[ap]*.flac"))]
+    talks = [
+        (path, read_rttm(path.with_suffix(".rttm"))) for path in sorted((data / "conversations").glob("[ap]*.flac"))
+    ]
     for path, turns in talks:
-        alone = [t for t in turns if not any(o is not t and o.start_ms < t.end_ms and o.end_ms > t.start_ms for o in turns)]
+        alone = [
+            t for t in turns if not any(o is not t and o.start_ms < t.end_ms and o.end_ms > t.start_ms for o in turns)
+        ]
         for speaker in sorted({turn.speaker for turn in alone}):
             own = [turn for turn in alone if turn.speaker == speaker]
             if sum(turn.end_ms - turn.start_ms for turn in own) >= 3_000:
