@@ -15,13 +15,15 @@ from earwitness.words.cast import Cast, Speaker
 from earwitness.words.naming import member_called
 
 SURE = 0.80
-"""Cosine likeness from which a voice is somebody's."""
+"""Cosine likeness from which a voice is somebody's. In other recordings than those the bench scores (AMI, clips of one
+reader) 65 pairs of different people have at most 0.793, and 13 of the same person 0.76 to 0.93."""
 DOUBTFUL = 0.72
 """From here up to `SURE` a voice may be somebody's: a line in the doubt ledger, and no name."""
 MARGIN = 0.04
 """By how much the likeness to the next person has to be smaller."""
 SAME = 0.92
-"""From here two voices of a recording that both are surely one person's are taken for one."""
+"""From here two voices of a recording that both are surely one person's are taken for one: one voice divided in two has
+at least 0.935, two people on one telephone line up to 0.85."""
 MIN_TALK_MS = 2_000
 """Who says less is not named: so short a voice has no likeness to rely on."""
 _LISTED = 3

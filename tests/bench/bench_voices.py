@@ -12,7 +12,7 @@ turn the even and the odd ones by name, left out; whoever is not enrolled should
 embeddings are made from the turns, as after `voices forget` or with pyannote's engine, and not by the diarization.
 
 `--likeness` also prints how alike the same and different people are in the other recordings, on which the constants
-of `earwitness.voices.identify` were chosen: the AMI meetings, the demo's synthetic voices and the clips of single
+of `earwitness.voices.identify` were chosen: the AMI meetings and the clips of single
 speakers. The constructed conversations had no say.
 """
 
@@ -179,7 +179,9 @@ def print_table(files: Sequence[Path], speech: Path) -> None:
     for talk in talks:
         found = run_diarizer(talk.path)
         others = [other for other in talks if other is not talk]
-        prints, holes, elsewhere = [], [], 0
+        prints: list[VoicePrint] = []
+        holes: list[tuple[int, int]] = []
+        elsewhere = 0
         for speaker in sorted(talk.utterances):
             file, span, hole = sample_of(speaker, talk, others, clips)
             prints.append(print_of(speaker, file, span))
@@ -207,7 +209,8 @@ def print_table(files: Sequence[Path], speech: Path) -> None:
 
 def print_likeness(data: Path) -> None:
     """How alike the same and different people sound where the constants were chosen."""
-    same, different = [], []
+    same: list[tuple[float, str, str, str, str]] = []
+    different: list[tuple[float, str, str, str, str]] = []
     samples = list(likeness_samples(data))
     for (who, where, one), (other, elsewhere, two) in combinations(samples, 2):
         if where != elsewhere:

@@ -39,7 +39,7 @@ def named(
     known: dict[str, Any] | None = None,
     talk_ms: int = LONG,
 ) -> tuple[dict[str, str], list[VoiceDoubt], list[Speaker]]:
-    speakers = [Speaker(label=label, name=label, **{}) for label in sorted(voices)]
+    speakers = [Speaker(label=label, name=label) for label in sorted(voices)]
     speakers = [item.model_copy(update=(known or {}).get(item.label, {})) for item in speakers]
     talk = dict.fromkeys(voices, talk_ms)
     result, doubts = name_by_voice(speakers, voices, prints or [ANN, BO], cast, talk)
