@@ -1,7 +1,5 @@
 """The voices that are enrolled on this machine."""
 
-import os
-import secrets
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -11,6 +9,7 @@ from pydantic import ValidationError
 from earwitness.errors import StorageError, UsageError
 from earwitness.home import voices_path
 from earwitness.schema import SCHEMA_VERSION
+from earwitness.storage.whole import write_whole
 from earwitness.voices.sample import encoder_id, take_sample
 from earwitness.voices.voiceprint import VoicePrint, file_of, packed
 
@@ -104,19 +103,10 @@ def remove_print(name: str) -> bool:
 
 def _write(print_: VoicePrint) -> None:
     path = voices_path() / file_of(print_.name)
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.parent.chmod(0o700)
-        try:
-            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(print_.model_dump_json(indent=1).encode())
-                file.flush()
-                os.fsync(descriptor)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        write_whole(path, print_.model_dump_json(indent=1).encode(), private=True)
     except OSError as error:
         raise _refused(path, error) from error
 
