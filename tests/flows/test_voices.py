@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import soundfile
 
 from earwitness.home import checkpoints_path, home, voices_path
 from earwitness.result import Outcome, RunResult
@@ -20,15 +19,6 @@ pytestmark = [pytest.mark.server, pytest.mark.slow]
 
 AFTER_NAMES = {"summarize", "clip", "publish"}
 NAME = "Diane Wintergreen"
-
-
-@pytest.fixture
-def diane(tmp_path: Path, phone_call: Path, short_call: Path) -> Path:
-    """Diane alone, from the half of the call that is not run here."""
-    samples, rate = soundfile.read(phone_call, dtype="int16")
-    parts = [samples[round(start * rate) : round(end * rate)] for start, end in ((18.65, 21.45), (27.9, 30.0))]
-    soundfile.write(tmp_path / "diane.wav", np.concatenate(parts), rate)
-    return tmp_path / "diane.wav"
 
 
 def done(recording: Path, out: Path, **options: Any) -> RunResult:
@@ -123,6 +113,7 @@ def test_scopes_switches_and_samples_of_the_cast(short_call: Path, diane: Path, 
     forget_voice(NAME)
 
     cast = tmp_path / "cast.yaml"
+    (tmp_path / "diane.wav").write_bytes(diane.read_bytes())
     cast.write_text("members:\n  - {person: Diane, role: host, samples: [diane.wav]}\n  - Sheila\n")
     result = done(short_call, tmp_path / "cast", cast=cast)
     assert "Diane" in result.names
