@@ -40,6 +40,11 @@ def leases_path() -> Path:
     return home() / "leases"
 
 
+def voices_path() -> Path:
+    """Enrolled voices: biometric data, readable by their owner only."""
+    return home() / "voices"
+
+
 def scratch_path() -> Path:
     """Unfinished work, on the store's own disk."""
     return store_path() / "tmp"

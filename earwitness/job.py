@@ -125,7 +125,9 @@ def plan_again(folder: Path, options: RunOptions) -> Job:
                 f"{name} can't be changed for a bundle, which is {folder}.", "Run the recording itself with it."
             )
     settings = {
-        stage: {**given, **_given(options, stage)} for stage, given in recorded.settings.items() if given is not None
+        stage: {**given, **_given(options, stage)}
+        for stage, given in {"voices": {}, **recorded.settings}.items()
+        if given is not None
     }
     wanted = read_options({"profile": recorded.profile, **settings})
     resolved = resolve(

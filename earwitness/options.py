@@ -167,6 +167,20 @@ class ClipSettings(StageSettings):
         return self
 
 
+class VoiceSettings(BaseModel):
+    """Naming speakers by enrolled voices."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    use: bool = Field(default=True, description="name speakers by the voices that are enrolled; false: don't listen")
+    scope: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=200,
+        description="campaign, show or collection, as given to voices add; empty: the campaign of the cast file",
+    )
+
+
 class PublishSettings(StageSettings):
     """Writing the bundle."""
 
@@ -225,6 +239,7 @@ class RunOptions(BaseModel):
     diarize: DiarizeSettings = Field(default_factory=DiarizeSettings, description="who speaks when")
     transcribe: TranscribeSettings = Field(default_factory=TranscribeSettings, description="what is said")
     align: AlignSettings = Field(default_factory=AlignSettings, description="when each word is said")
+    voices: VoiceSettings = Field(default_factory=VoiceSettings, description="who is named by voice")
     summarize: SummarizeSettings = Field(default_factory=SummarizeSettings, description="the notes")
     clip: ClipSettings = Field(default_factory=ClipSettings, description="the clips")
     publish: PublishSettings = Field(default_factory=PublishSettings, description="the bundle")

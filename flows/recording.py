@@ -15,7 +15,7 @@ from earwitness.result import RunResult
 from earwitness.words.align import choose_aligner
 from tasks.alerting import LOOKED_AFTER, tell_of_run
 from tasks.align import align, share_out
-from tasks.cast import name_voices
+from tasks.cast import settle_names
 from tasks.clip import clip
 from tasks.correct import put_right
 from tasks.diarize import diarize
@@ -99,15 +99,14 @@ def process_recording(path: Path, options: RunOptions | None = None) -> State[Ru
         if aligned is not None:
             aligned = put_right(speech, aligned, run)
         diarized = merge_voices(diarized, job.corrections)
-        speakers = name_voices(diarized, aligned, job.cast, job.corrections.names)
-        run.names = [speaker.name for speaker in speakers] if diarized else None
+        named = settle_names(speech, diarized, aligned, run)
 
         if aligned is not None:
             summarized = run.hope(
                 run.start(
                     summarize,
                     aligned=aligned,
-                    speakers=speakers,
+                    speakers=named.speakers,
                     cast=job.cast,
                     profile=want.profile,
                     settings=want.summarize,
@@ -123,7 +122,7 @@ def process_recording(path: Path, options: RunOptions | None = None) -> State[Ru
                     listening=listening,
                     speech=speech,
                     aligned=aligned,
-                    speakers=speakers,
+                    speakers=named.speakers,
                     summarized=summarized,
                     profile=want.profile,
                     settings=want.clip,
@@ -131,9 +130,7 @@ def process_recording(path: Path, options: RunOptions | None = None) -> State[Ru
                 )
             )
 
-        findings = gather(
-            run, validated, speech, listening, diarized, transcribed, aligned, speakers, summarized, clipped
-        )
+        findings = gather(run, validated, speech, listening, diarized, transcribed, aligned, named, summarized, clipped)
         cast_given = job.cast is not None
         composed = run.hope(run.start(publish, findings=findings, cast_given=cast_given))
         if composed is None:

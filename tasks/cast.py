@@ -4,23 +4,39 @@ from collections import Counter
 
 from prefect import task
 
+from earwitness.audio.facts import Preprocessed
 from earwitness.corrections.voices import rename
+from earwitness.job import Job
 from earwitness.speech.turns import Diarized
-from earwitness.words.cast import Cast, Speaker
+from earwitness.voices.hear import Named, name_those_heard
 from earwitness.words.naming import name_speakers
 from earwitness.words.transcript import Aligned, read_words
+from tasks.run import Run
 
 
 @task(name="cast", task_run_name="cast", persist_result=False)
-def name_voices(
-    diarized: Diarized | None, aligned: Aligned | None, cast: Cast | None, names: dict[str, str] | None = None
-) -> list[Speaker]:
-    """Every voice that was found or that the transcript names, and who it is."""
+def name_voices(speech: Preprocessed, diarized: Diarized | None, aligned: Aligned | None, job: Job) -> Named:
+    """Every voice that was found or that the transcript names, and who it is.
+
+    Corrections, the cast and the transcript say so, and where they are silent the voices that are enrolled. Never
+    cached: what was enrolled or erased holds from the next run on.
+    """
     talk_ms: Counter[str] = Counter()
     for turn in diarized.turns if diarized else []:
         talk_ms[turn.speaker] += turn.end_ms - turn.start_ms
     for word in read_words(aligned.words.path) if aligned else []:
         if word.speaker and (diarized is None or word.speaker not in talk_ms):
             talk_ms[word.speaker] += word.end_ms - word.start_ms
-    speakers = name_speakers(sorted(talk_ms), aligned.names if aligned else {}, cast, dict(talk_ms))
-    return rename(speakers, names or {}, cast)
+    speakers = name_speakers(sorted(talk_ms), aligned.names if aligned else {}, job.cast, dict(talk_ms))
+    speakers = rename(speakers, job.corrections.names, job.cast)
+    return name_those_heard(speakers, diarized, speech.speech.path, job.cast, job.options.voices, talk_ms)
+
+
+def settle_names(speech: Preprocessed, diarized: Diarized | None, aligned: Aligned | None, run: Run) -> Named:
+    """Who the voices are, noted for the result of the run."""
+    if run.job is None:
+        raise ValueError("voices have names only after the run was planned")
+    named = name_voices(speech, diarized, aligned, run.job)
+    run.names = [speaker.name for speaker in named.speakers] if diarized else None
+    run.warnings.extend(warning for warning in named.warnings if warning not in run.warnings)
+    return named

@@ -25,6 +25,9 @@ from earwitness.storage.checkpoints import read_checkpoint
 from earwitness.storage.locks import POLL_S, FileLocks
 from earwitness.storage.sharing import keep_checkpoint
 from earwitness.storage.store import FileRef
+from earwitness.voices.forget import marked
+from earwitness.voices.identify import VoiceDoubt
+from earwitness.words.cast import Speaker
 
 
 @dataclass
@@ -46,9 +49,29 @@ class StageKey(CachePolicy):
         flow_parameters: dict[str, Any],
         **kwargs: Any,
     ) -> str | None:
-        """A file name without dots or slashes, which Prefect's stores would misread."""
+        """A file name without dots or slashes, which Prefect's stores would misread.
+
+        It is marked for everybody whom the stage will name by voice, so that forgetting a voice finds it.
+        """
         body = {name: content_of(value) for name, value in inputs.items() if name not in self.unkeyed}
-        return f"{self.stage}-{digest_of([self.stage, self.version, body])}"
+        return marked(self.stage, digest_of([self.stage, self.version, body]), _voices_behind(list(inputs.values())))
+
+
+def _voices_behind(value: Any) -> set[str]:
+    """Traces of the people whom an input names or suspects by voice."""
+    match value:
+        case opaque() | quote():
+            return _voices_behind(value.unwrap())
+        case Speaker():
+            return {value.trace} if value.trace else set()
+        case VoiceDoubt():
+            return set(value.traces)
+        case Findings():
+            return _voices_behind([*value.speakers, *value.voice_doubts])
+        case list() | tuple():
+            return {trace for item in value for trace in _voices_behind(item)}
+        case _:
+            return set()
 
 
 def content_of(value: Any) -> Any:

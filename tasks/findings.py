@@ -6,14 +6,25 @@ from earwitness.archive.findings import Findings
 from earwitness.audio.facts import ListeningCopy, Preprocessed, Validated
 from earwitness.clips.clip import Clipped
 from earwitness.notes.notes import Summarized
-from earwitness.options import StageSettings
+from earwitness.options import StageSettings, VoiceSettings
 from earwitness.speech.segments import Transcribed
 from earwitness.speech.turns import Diarized
-from earwitness.words.cast import Speaker
+from earwitness.voices.hear import Named
 from earwitness.words.transcript import Aligned
 from tasks.run import Run
 
-STAGES = ("validate_", "preprocess", "listen", "diarize", "transcribe", "align", "summarize", "clip", "publish")
+STAGES = (
+    "validate_",
+    "preprocess",
+    "listen",
+    "diarize",
+    "transcribe",
+    "align",
+    "voices",
+    "summarize",
+    "clip",
+    "publish",
+)
 
 
 def gather(
@@ -24,7 +35,7 @@ def gather(
     diarized: Diarized | None,
     transcribed: Transcribed | None,
     aligned: Aligned | None,
-    speakers: list[Speaker],
+    named: Named,
     summarized: Summarized | None,
     clipped: Clipped | None,
 ) -> Findings:
@@ -45,7 +56,8 @@ def gather(
         aligned=aligned,
         cast=run.job.cast,
         corrections=run.job.corrections,
-        speakers=speakers,
+        speakers=named.speakers,
+        voice_doubts=named.doubts,
         summarized=summarized,
         clipped=clipped,
         missing=run.missing,
@@ -53,5 +65,6 @@ def gather(
     )
 
 
-def _recorded(settings: StageSettings) -> dict[str, Any]:
-    return settings.model_dump(mode="json", exclude=set(settings.UNKEYED))
+def _recorded(settings: StageSettings | VoiceSettings) -> dict[str, Any]:
+    unkeyed = settings.UNKEYED if isinstance(settings, StageSettings) else ()
+    return settings.model_dump(mode="json", exclude=set(unkeyed))

@@ -68,3 +68,16 @@ def phone_call() -> Path:
     assert spec is not None
     assert spec.origin is not None
     return Path(spec.origin).parent / "sample" / "sample.wav"
+
+
+@pytest.fixture(scope="session")
+def diane(tmp_path_factory: pytest.TempPathFactory, phone_call: Path) -> Path:
+    """One person alone: Diane, from the second half of the telephone call (4 s)."""
+    import numpy as np
+    import soundfile
+
+    samples, rate = soundfile.read(phone_call, dtype="int16")
+    parts = [samples[round(start * rate) : round(end * rate)] for start, end in ((18.65, 21.45), (28.5, 30.0))]
+    path = tmp_path_factory.mktemp("voices") / "diane.wav"
+    soundfile.write(path, np.concatenate(parts), rate)
+    return path

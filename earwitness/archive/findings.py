@@ -14,6 +14,7 @@ from earwitness.schema import Record, StageResult
 from earwitness.speech.segments import Transcribed
 from earwitness.speech.turns import Diarized
 from earwitness.storage.store import FileRef
+from earwitness.voices.identify import VoiceDoubt
 from earwitness.words.cast import Cast, Speaker
 from earwitness.words.transcript import Aligned
 
@@ -44,6 +45,7 @@ class Findings(Record):
     cast: Cast | None = None
     corrections: Corrections = Field(default_factory=Corrections)
     speakers: list[Speaker] = Field(default_factory=list)
+    voice_doubts: list[VoiceDoubt] = Field(default_factory=list)
     summarized: Summarized | None
     clipped: Clipped | None
     missing: list[Missing] = Field(default_factory=list)

@@ -50,7 +50,10 @@ class CoverageLedger(Record):
 class DoubtEntry(TimeSpan):
     """A stretch of text or sound that an engine doubts."""
 
-    kind: str = Field(description="over-silence, loop, stock-phrase, impossible-rate, low-confidence, estimated-times")
+    kind: str = Field(
+        description="over-silence, loop, stock-phrase, impossible-rate, low-confidence, estimated-times; of a voice as "
+        "a whole, at its longest turn: voice-unsure, voice-merge, voice-contradicts"
+    )
     text: str = ""
     message: str
 
@@ -75,7 +78,7 @@ class SpeakerCount(Record):
 class DoubtLedger(Record):
     """What to check first."""
 
-    doubts: list[DoubtEntry] = Field(default_factory=list, description="by time")
+    doubts: list[DoubtEntry] = Field(default_factory=list, description="by time, then those of voices")
     low_confidence_below: float = LOW_CONFIDENCE
     low_confidence_words: int = Field(default=0, ge=0, description="how many words score lower; estimated ones apart")
     least_certain: list[DoubtfulWord] = Field(default_factory=list, description="the worst of them, worst first")
@@ -125,8 +128,13 @@ def doubt_ledger(findings: Findings, utterances: Sequence[Utterance], names: Map
     count = findings.diarized.count if findings.diarized else None
     return DoubtLedger(
         doubts=[
-            DoubtEntry(kind=d.kind, start_s=d.start_ms / 1000, end_s=d.end_ms / 1000, text=d.text, message=d.message)
-            for d in doubts
+            *(
+                DoubtEntry(
+                    kind=d.kind, start_s=d.start_ms / 1000, end_s=d.end_ms / 1000, text=d.text, message=d.message
+                )
+                for d in doubts
+            ),
+            *_of_voices(findings),
         ],
         low_confidence_words=len(unsure),
         least_certain=[
@@ -144,6 +152,18 @@ def doubt_ledger(findings: Findings, utterances: Sequence[Utterance], names: Map
         if count
         else None,
     )
+
+
+def _of_voices(findings: Findings) -> list[DoubtEntry]:
+    turns = findings.diarized.turns if findings.diarized else []
+    entries = []
+    for doubt in findings.voice_doubts:
+        own = [turn for turn in turns if turn.speaker == doubt.label]
+        if own:
+            longest = max(own, key=lambda turn: (turn.end_ms - turn.start_ms, -turn.start_ms))
+            start_s, end_s = longest.start_ms / 1000, longest.end_ms / 1000
+            entries.append(DoubtEntry(kind=doubt.kind, start_s=start_s, end_s=end_s, message=doubt.message))
+    return entries
 
 
 def low_confidence_words(words: Iterable[Word]) -> list[Word]:

@@ -65,7 +65,10 @@ class RecordedSpeaker(Record):
     name: str = Field(description="display name: used everywhere else in the bundle")
     character: str | None = None
     role: str | None = None
-    named_by: Literal["transcript", "cast", "correction", "nobody"]
+    named_by: Literal["transcript", "cast", "correction", "voice", "nobody"]
+    voice_score: float | None = Field(
+        default=None, description="likeness (cosine) to the enrolled voice that gave the name; absent otherwise"
+    )
     speech_s: float | None = Field(description="seconds of this speaker's turns; absent when nobody was told apart")
     words: int = Field(ge=0)
 
@@ -205,6 +208,7 @@ def _speakers(findings: Findings, utterances: Sequence[Utterance]) -> list[Recor
             character=speaker.character,
             role=speaker.role,
             named_by=speaker.named_by,
+            voice_score=speaker.score,
             speech_s=spoken[speaker.label] / 1000 if findings.diarized else None,
             words=words[speaker.label],
         )

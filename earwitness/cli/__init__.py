@@ -17,6 +17,7 @@ _COMMANDS: Mapping[str, str] = {
     "fix": "Correct names and words of a bundle; the corrections carry forward.",
     "export": "Write a transcript for other tools: subtitles, Praat, ELAN, scoring.",
     "eval": "Score a bundle against a reference: who spoke when, what was said.",
+    "voices": "Enrol voices, so that speakers are named by them; list and erase them.",
     "notes": "Write notes from a transcript alone.",
     "maintain": "Notice killed runs and see to them; look after the store.",
     "alerts": "Send a test alert: do they reach you?",

@@ -1,5 +1,7 @@
 """Who speaks when."""
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from earwitness.engines.engine import EngineUse
@@ -24,11 +26,17 @@ class CountEstimate(Record):
 
 
 class Diarized(StageResult):
-    """Result of *diarize*."""
+    """Result of *diarize*.
+
+    The embeddings decide nothing: no stage after it reads them. They may be erased (`earwitness.voices.forget`), and
+    naming then makes new ones.
+    """
+
+    volatile: ClassVar[frozenset[str]] = StageResult.volatile | {"embeddings"}
 
     engine: EngineUse
     turns: list[Turn] = Field(description="by start; speakers may overlap each other")
     exclusive: list[Turn] = Field(description="by start; one speaker at a time: used to give words their speaker")
     count: CountEstimate
-    embeddings: FileRef = Field(description="NPZ: speaker label → float32 vector, unit length")
+    embeddings: FileRef = Field(description="NPZ: speaker label → float32 vector, unit length; may be empty")
     speech_ms: int = Field(ge=0, description="time with at least one speaker")

@@ -8,6 +8,8 @@ from pydantic import Field, ValidationError
 
 from earwitness.errors import UsageError
 from earwitness.schema import Record
+from earwitness.storage.store import sha256_file
+from earwitness.storage.whereabouts import remember
 
 
 class CastMember(Record):
@@ -18,6 +20,11 @@ class CastMember(Record):
     character: str | None = None
     role: str | None = Field(default=None, description="e.g. game master, player, host, guest, interviewer, worker")
     speaker: str | None = Field(default=None, description="pin to a diarization label, e.g. SPEAKER_01")
+    samples: list[str] = Field(
+        default_factory=list,
+        max_length=20,
+        description="recordings of this person's voice alone: paths relative to the cast file, kept as their SHA-256",
+    )
 
 
 class Cast(Record):
@@ -38,7 +45,9 @@ class Speaker(Record):
     name: str = Field(description="the person's name, or the label while unknown")
     character: str | None = None
     role: str | None = None
-    named_by: Literal["transcript", "cast", "correction", "nobody"] = "nobody"
+    named_by: Literal["transcript", "cast", "correction", "voice", "nobody"] = "nobody"
+    score: float | None = Field(default=None, description="likeness to the enrolled voice, where it was named by that")
+    trace: str | None = Field(default=None, description="marks checkpoints that rest on that voice; never published")
 
 
 _MAX_BYTES = 1_000_000
@@ -60,7 +69,7 @@ def load_cast(path: Path) -> Cast:
         data, lines = _parse_yaml(path, text)
     cast = _build(path, data, lines)
     _check_unique(path, cast, lines)
-    return cast
+    return _with_samples(path, cast, lines)
 
 
 _Place = tuple[str | int, ...]
@@ -215,6 +224,33 @@ def _refuse(path: Path, found: Any, place: _Place, line: int | None) -> NoReturn
     else:
         message = f"{at}: {key} is not acceptable: {found['msg'].lower()}."
     raise UsageError(message, f"Allowed keys: {allowed}.", path=str(path), key=key, line=line)
+
+
+def _with_samples(path: Path, cast: Cast, lines: _Lines) -> Cast:
+    """The cast with its samples by content: results carry no paths, and the samples of a bundle are found again."""
+    return cast.model_copy(
+        update={
+            "members": [
+                member.model_copy(update={"samples": [_sample(path, lines, at, name) for name in member.samples]})
+                for at, member in enumerate(cast.members)
+            ]
+        }
+    )
+
+
+def _sample(path: Path, lines: _Lines, at: int, name: str) -> str:
+    file = path.parent / Path(name).expanduser()
+    try:
+        digest = sha256_file(file)
+    except OSError as error:
+        line = _line(lines, ("members", at, "samples")) or _line(lines, (at, "samples"))
+        where = f"{path}, line {line}" if line else str(path)
+        raise UsageError(
+            f"{where}: the sample {name} can't be read ({error.strerror or error}).",
+            f"Samples are paths of recordings, relative to the cast file's folder {path.parent.absolute()}.",
+        ) from error
+    remember(digest, file)
+    return digest
 
 
 def _check_unique(path: Path, cast: Cast, lines: _Lines) -> None:

@@ -1,0 +1,1 @@
+"""Voices that people had enrolled: what they sound like, and who is named by them."""
