@@ -24,7 +24,12 @@ class Tuning:
     """One set for all recordings. The figures behind it: `python -m tests.bench.bench_diarize`."""
 
     onset: float = 0.5
+    """Of a local voice's activity in one window: what embeddings are made of."""
     offset: float = 0.4
+    turn_onset: float = 0.42
+    """Of a person's activity, averaged over the windows that hear the moment. Lower than `onset`: windows differ about
+    quiet speech, and a word without a speaker costs users more than a pause with one."""
+    turn_offset: float = 0.32
     clear_ms: int = 500
     """Clean speech of a local voice from which it takes part in finding the persons."""
     min_gap_ms: int = 1000
@@ -159,7 +164,9 @@ def decide(observed: Observed, duration_ms: int, *, least: int, most: int, tunin
     labels, persons = clustering.choose_groups(tree, voices, tuning.rules, least, most)
     named = clustering.name_everyone(observed.flags, observed.vectors, voices, labels, shared)
     scores = reconstruction.person_scores(observed.activity, named, persons)
-    speaking = reconstruction.speaking(scores, tuning.onset, tuning.offset, tuning.min_gap_ms, tuning.min_turn_ms)
+    speaking = reconstruction.speaking(
+        scores, tuning.turn_onset, tuning.turn_offset, tuning.min_gap_ms, tuning.min_turn_ms
+    )
     _give_turns(speaking, observed, voices, labels, least)
     if not speaking.any():
         estimate = CountEstimate(count=0, given=False)
