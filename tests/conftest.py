@@ -16,6 +16,10 @@ _TESTS = Path(__file__).resolve().parent
 _SHARED = _TESTS.parents[1] / "shared" / "data"
 
 
+_WAITING = {"faults/test_at_once.py", "faults/test_surroundings.py"}
+"""Minutes of waiting for Prefect's retries, better spent beside the rest of their room than after it."""
+
+
 class ByRoom(LoadScopeScheduling):  # type: ignore[misc] # untyped
     """Tests of a room share servers and finished runs, so they stay in one process when rooms run side by side.
 
@@ -40,7 +44,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _room(nodeid: str) -> str:
-    return nodeid.split("::")[0].removeprefix("tests/").split("/")[0]
+    path = nodeid.split("::")[0].removeprefix("tests/")
+    return path if path in _WAITING else path.split("/")[0]
 
 
 @pytest.fixture(autouse=True)
