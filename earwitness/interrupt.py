@@ -87,7 +87,5 @@ def stoppable(stop: Stop) -> Iterator[None]:
         with interruption.stopping(stop):
             stop_if_interrupted()
             yield
-    except Exception:
+    finally:
         stop_if_interrupted()
-        raise
-    stop_if_interrupted()

@@ -77,6 +77,11 @@ class Tree:
         return self.size - int((self.scores >= join).sum())
 
 
+def trust(heard_s: Floats, rules: Rules) -> Floats:
+    """By what the likeness of voices heard so long is less than that of voices heard for `_LONG_S`."""
+    return np.sqrt(heard_s / (heard_s + rules.brief_s) * (_LONG_S + rules.brief_s) / _LONG_S)
+
+
 def relabel(labels: Integers) -> Integers:
     """Number labels 0, 1, ... in order of first appearance."""
     _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
@@ -142,8 +147,7 @@ class _Merging:
     def __init__(self, voices: Voices, shared: Shared, rules: Rules) -> None:
         self.rules = rules
         # The mean cosine of all pairs of two groups is the product of their weighted mean vectors.
-        trust = np.sqrt(voices.heard_s / (voices.heard_s + rules.brief_s) * (_LONG_S + rules.brief_s) / _LONG_S)
-        self.sums = (voices.vectors * (voices.seconds / trust)[:, None]).astype(np.float64)
+        self.sums = (voices.vectors * (voices.seconds / trust(voices.heard_s, rules))[:, None]).astype(np.float64)
         self.mass = voices.seconds.astype(np.float64)
         self.owner = np.arange(len(voices.window))
         self.first, self.second, self.evidence, self.weight = _links(voices, shared)

@@ -22,8 +22,8 @@ DOUBTFUL = 0.72
 MARGIN = 0.04
 """By how much the likeness to the next person has to be smaller."""
 SAME = 0.92
-"""From here two voices of a recording that both are surely one person's are taken for one: one voice divided in two has
-at least 0.935, two people on one telephone line up to 0.85."""
+"""From here two voices of a recording that both are surely one person's are taken for one: one voice divided in two,
+each part heard for 2 s, has at least 0.926; two people on one telephone line up to 0.85."""
 MIN_TALK_MS = 2_000
 """Who says less is not named: so short a voice has no likeness to rely on."""
 _LISTED = 3

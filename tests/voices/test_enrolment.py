@@ -87,6 +87,14 @@ def test_two_people_in_a_sample_are_refused(phone_call: Path, diane: Path) -> No
     assert enrolled_voices() == ([], [])
 
 
+def test_one_person_in_pieces_is_one_person(phone_call: Path, tmp_path: Path) -> None:
+    """The half second of the other person in the middle is too little to be somebody, and makes the pieces differ."""
+    samples, rate = soundfile.read(phone_call, dtype="int16")
+    parts = [samples[round(start * rate) : round(end * rate)] for start, end in ((18.65, 21.45), (27.9, 30.0))]
+    soundfile.write(tmp_path / "pieces.wav", np.concatenate(parts), rate)
+    assert add_voice("Diane", [tmp_path / "pieces.wav"]).samples == 1
+
+
 def _cut(path: Path, target: Path, start_s: float, end_s: float) -> Path:
     samples, rate = soundfile.read(path, dtype="int16")
     soundfile.write(target, samples[round(start_s * rate) : round(end_s * rate)], rate)
