@@ -24,12 +24,10 @@ class Tuning:
     """One set for all recordings. The figures behind it: `python -m tests.bench.bench_diarize`."""
 
     onset: float = 0.5
-    """Of a local voice's activity in one window: what embeddings are made of."""
     offset: float = 0.4
-    turn_onset: float = 0.42
-    """Of a person's activity, averaged over the windows that hear the moment. Lower than `onset`: windows differ about
-    quiet speech, and a word without a speaker costs users more than a pause with one."""
-    turn_offset: float = 0.32
+    quiet: tuple[float, float] = (0.35, 0.25)
+    """Onset and offset where nobody speaks by the usual ones: windows differ about quiet speech, and the edges of
+    turns. Lower ones everywhere would make two people of one whom the windows name differently."""
     clear_ms: int = 500
     """Clean speech of a local voice from which it takes part in finding the persons."""
     min_gap_ms: int = 1000
@@ -165,7 +163,7 @@ def decide(observed: Observed, duration_ms: int, *, least: int, most: int, tunin
     named = clustering.name_everyone(observed.flags, observed.vectors, voices, labels, shared)
     scores = reconstruction.person_scores(observed.activity, named, persons)
     speaking = reconstruction.speaking(
-        scores, tuning.turn_onset, tuning.turn_offset, tuning.min_gap_ms, tuning.min_turn_ms
+        scores, (tuning.onset, tuning.offset), tuning.quiet, tuning.min_gap_ms, tuning.min_turn_ms
     )
     _give_turns(speaking, observed, voices, labels, least)
     if not speaking.any():

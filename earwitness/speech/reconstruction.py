@@ -44,12 +44,25 @@ def person_scores(activity: Activity, named: Integers, persons: int) -> Scores:
     return total / cover
 
 
-def speaking(scores: Scores, onset: float, offset: float, min_gap_ms: int, min_turn_ms: int) -> Flags:
+def speaking(
+    scores: Scores, usual: tuple[float, float], quiet: tuple[float, float], min_gap_ms: int, min_turn_ms: int
+) -> Flags:
     """Decide who speaks when.
 
     Pauses up to `min_gap_ms` in which nobody else speaks are closed, then bursts under `min_turn_ms` are dropped.
+
+    Args:
+        scores: as `person_scores`.
+        usual: onset and offset.
+        quiet: the same where nobody speaks by the usual ones; the likeliest person alone may.
+        min_gap_ms: of a pause within a turn.
+        min_turn_ms: of a turn.
     """
-    flags = with_hysteresis(scores, onset, offset)
+    flags = with_hysteresis(scores, *usual)
+    if flags.size:
+        likeliest = scores.argmax(axis=1)[:, None] == np.arange(scores.shape[1])
+        nobody = ~np.logical_or.reduce(flags, axis=1, keepdims=True)
+        flags |= with_hysteresis(scores, *quiet) & likeliest & nobody
     anybody = np.logical_or.reduce(flags, axis=1)
     for person in range(flags.shape[1]):
         for start, end in runs(~flags[:, person]):

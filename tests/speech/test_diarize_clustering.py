@@ -96,9 +96,19 @@ def test_a_pause_is_closed_unless_somebody_else_speaks_in_it() -> None:
     scores = np.zeros((200, 2), np.float32)
     scores[20:60, 0] = scores[80:120, 0] = scores[150:190, 0] = 0.9
     scores[125:145, 1] = 0.9
-    flags = speaking(scores, 0.5, 0.4, min_gap_ms=800, min_turn_ms=100)
+    flags = speaking(scores, (0.5, 0.4), (0.35, 0.25), min_gap_ms=800, min_turn_ms=100)
     assert runs(flags[:, 0]) == [(20, 120), (150, 190)]
     assert runs(flags[:, 1]) == [(125, 145)]
+
+
+def test_quiet_speech_is_a_turn_of_the_likeliest_person_where_nobody_else_speaks() -> None:
+    scores = np.zeros((300, 2), np.float32)
+    scores[20:60] = 0.38, 0.36
+    scores[120:160] = 0.9, 0.38
+    scores[220:260] = 0.3, 0.2
+    flags = speaking(scores, (0.5, 0.4), (0.35, 0.25), min_gap_ms=0, min_turn_ms=100)
+    assert runs(flags[:, 0]) == [(20, 60), (120, 160)]
+    assert not flags[:, 1].any()
 
 
 def test_of_two_at_once_the_more_likely_is_kept() -> None:
