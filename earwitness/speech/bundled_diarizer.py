@@ -32,6 +32,8 @@ class Tuning:
     """Clean speech of a local voice from which it takes part in finding the persons."""
     min_gap_ms: int = 1000
     min_turn_ms: int = 150
+    pad_ms: int = 30
+    """As Silero's voice activity detector pads by default: the first consonant of a turn is quiet."""
     rules: Rules = field(default_factory=Rules)
 
 
@@ -163,7 +165,12 @@ def decide(observed: Observed, duration_ms: int, *, least: int, most: int, tunin
     named = clustering.name_everyone(observed.flags, observed.vectors, voices, labels, shared)
     scores = reconstruction.person_scores(observed.activity, named, persons)
     speaking = reconstruction.speaking(
-        scores, (tuning.onset, tuning.offset), tuning.quiet, tuning.min_gap_ms, tuning.min_turn_ms
+        scores,
+        (tuning.onset, tuning.offset),
+        tuning.quiet,
+        min_gap_ms=tuning.min_gap_ms,
+        min_turn_ms=tuning.min_turn_ms,
+        pad_ms=tuning.pad_ms,
     )
     _give_turns(speaking, observed, voices, labels, least)
     if not speaking.any():

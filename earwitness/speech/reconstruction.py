@@ -45,11 +45,18 @@ def person_scores(activity: Activity, named: Integers, persons: int) -> Scores:
 
 
 def speaking(
-    scores: Scores, usual: tuple[float, float], quiet: tuple[float, float], min_gap_ms: int, min_turn_ms: int
+    scores: Scores,
+    usual: tuple[float, float],
+    quiet: tuple[float, float],
+    *,
+    min_gap_ms: int,
+    min_turn_ms: int,
+    pad_ms: int = 0,
 ) -> Flags:
     """Decide who speaks when.
 
-    Pauses up to `min_gap_ms` in which nobody else speaks are closed, then bursts under `min_turn_ms` are dropped.
+    Pauses up to `min_gap_ms` in which nobody else speaks are closed, then bursts under `min_turn_ms` are dropped, then
+    turns grow by `pad_ms` at both ends where nobody speaks.
 
     Args:
         scores: as `person_scores`.
@@ -57,12 +64,12 @@ def speaking(
         quiet: the same where nobody speaks by the usual ones; the likeliest person alone may.
         min_gap_ms: of a pause within a turn.
         min_turn_ms: of a turn.
+        pad_ms: of silence that belongs to a turn.
     """
     flags = with_hysteresis(scores, *usual)
-    if flags.size:
-        likeliest = scores.argmax(axis=1)[:, None] == np.arange(scores.shape[1])
-        nobody = ~np.logical_or.reduce(flags, axis=1, keepdims=True)
-        flags |= with_hysteresis(scores, *quiet) & likeliest & nobody
+    if not flags.size:
+        return flags
+    _fill_silence(flags, scores, with_hysteresis(scores, *quiet))
     anybody = np.logical_or.reduce(flags, axis=1)
     for person in range(flags.shape[1]):
         for start, end in runs(~flags[:, person]):
@@ -72,7 +79,18 @@ def speaking(
         for start, end in runs(flags[:, person]):
             if _frames_ms(end - start) < min_turn_ms:
                 flags[start:end, person] = False
+    grown = flags.copy()
+    for person in range(flags.shape[1]):
+        for start, end in runs(flags[:, person]):
+            grown[max(0, start - _frames(pad_ms)) : end + _frames(pad_ms), person] = True
+    _fill_silence(flags, scores, grown)
     return flags
+
+
+def _fill_silence(flags: Flags, scores: Scores, candidates: Flags) -> None:
+    """Where nobody speaks, let the likeliest of the candidates."""
+    likeliest = np.where(candidates, scores, -1.0).argmax(axis=1)[:, None] == np.arange(scores.shape[1])
+    flags |= candidates & likeliest & ~np.logical_or.reduce(flags, axis=1, keepdims=True)
 
 
 def one_at_a_time(flags: Flags, scores: Scores, min_turn_ms: int) -> Flags:
@@ -116,6 +134,10 @@ def frame_ms(frame: int) -> int:
 
 def _frames_ms(frames: int) -> float:
     return frames * FRAME_SAMPLES * 1000 / SPEECH_RATE_HZ
+
+
+def _frames(duration_ms: int) -> int:
+    return round(duration_ms * SPEECH_RATE_HZ / 1000 / FRAME_SAMPLES)
 
 
 def _same(values: npt.NDArray[np.int64]) -> list[tuple[int, int]]:

@@ -111,6 +111,15 @@ def test_quiet_speech_is_a_turn_of_the_likeliest_person_where_nobody_else_speaks
     assert not flags[:, 1].any()
 
 
+def test_turns_are_padded_with_silence_only() -> None:
+    scores = np.zeros((100, 2), np.float32)
+    scores[1:50, 0] = scores[51:90, 1] = 0.9
+    scores[50] = 0.1, 0.2
+    flags = speaking(scores, (0.5, 0.4), (0.35, 0.25), min_gap_ms=0, min_turn_ms=100, pad_ms=30)
+    assert runs(flags[:, 0]) == [(0, 50)]
+    assert runs(flags[:, 1]) == [(50, 92)]
+
+
 def test_of_two_at_once_the_more_likely_is_kept() -> None:
     flags = np.ones((100, 2), bool)
     flags[60:, 0] = False
