@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import httpx
+from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL
 
 from earwitness.errors import ServerUnavailable
@@ -23,6 +24,8 @@ def needing_the_server() -> Iterator[None]:
         yield
     except httpx.HTTPError as error:
         raise _unavailable(f"{type(error).__name__}: {error}".splitlines()[0]) from error
+    except ObjectNotFound as error:  # its database was replaced, or the run was deleted, while we were at work
+        raise _unavailable("it no longer knows this run") from error
     except RuntimeError as error:
         if not str(error).startswith(_UNREACHED):
             raise

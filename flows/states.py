@@ -4,16 +4,25 @@ from pathlib import Path
 from typing import Any
 
 from prefect.client.schemas.objects import State
+from prefect.exceptions import MissingResult
 
 from earwitness.audio.find import check_name
 from earwitness.errors import BadRecording, printable
 from earwitness.options import RunOptions
 from earwitness.result import ErrorInfo, Outcome, RunResult
+from tasks.run import said_by
 
 
 def result_of(state: State[Any]) -> RunResult:
     """The result of a recording, whatever its outcome; a bug in the flow is raised as it is."""
-    answer = state.result(raise_on_failure=False)
+    said = said_by(state.state_details.flow_run_id)
+    try:
+        answer = state.result(raise_on_failure=False)
+    except MissingResult:
+        # the server had taken the state, but its answer was lost: asked again, it gives its own copy, without data
+        if said is None:
+            raise
+        answer = said
     if isinstance(answer, RunResult):
         return answer
     if isinstance(answer, BaseException):

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, Literal, ParamSpec, Self, TypeVar
+from uuid import UUID
 
 from prefect import Task
 from prefect.client.schemas.objects import State
+from prefect.context import FlowRunContext
 from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
 from prefect.utilities.annotations import opaque
@@ -41,6 +43,14 @@ READING = ("validate", "listen")
 
 P = ParamSpec("P")
 R = TypeVar("R", bound=StageResult)
+
+
+_said: dict[UUID, RunResult] = {}
+
+
+def said_by(flow_run_id: UUID | None) -> RunResult | None:
+    """What a run of this process came to, told once."""
+    return None if flow_run_id is None else _said.pop(flow_run_id, None)
 
 
 @dataclass(frozen=True)
@@ -256,6 +266,8 @@ class Run:
     def state(self) -> State[RunResult]:
         """The flow's final state; its data is the result, whatever the outcome."""
         result = self.result()
+        if (context := FlowRunContext.get()) and context.flow_run:
+            _said[context.flow_run.id] = result
         name, message = result.outcome.value.capitalize(), str(self.error or "; ".join(result.warnings) or "done")
         made: State[RunResult] = (Failed if self.error else Completed)(name=name, message=message, data=result)
         return made

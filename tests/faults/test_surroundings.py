@@ -15,6 +15,7 @@ import pytest
 
 from tests.faults.conftest import QUICK_ARGUMENTS, MakeMachine
 from tests.plugins.clock_faults import main_with_the_clock_moved
+from tests.plugins.server_faults import main_with_a_lost_answer
 from tests.plugins.stage_faults import main_with
 from tests.runs import Place, bundle_digests, leftovers, wait_until
 
@@ -87,6 +88,17 @@ def test_server_that_goes_away_in_the_middle(machine: MakeMachine, expected: dic
     assert again.process.returncode == 0, again.stderr
     assert again.states()["summarize"] == "cached", "it was computed when the server was gone already"
     assert bundle_digests(Path(again.result["bundle"])) == expected
+
+
+def test_answer_of_the_server_that_is_lost(machine: MakeMachine, expected: dict[str, str]) -> None:
+    """The server takes the run's last state, Prefect asks again, and is told of a state without the result."""
+    here = machine("publish")
+    with server_of_its_own(here.place) as (address, _):
+        main = main_with_a_lost_answer("/set_state", '"COMPLETED"')
+        child = here.place.run(here.recording, *QUICK_ARGUMENTS, main=main, PREFECT_API_URL=address)
+    assert child.process.returncode == 0, child.stderr
+    assert child.result["outcome"] == "done"
+    assert bundle_digests(Path(child.result["bundle"])) == expected
 
 
 def test_database_that_is_locked(machine: MakeMachine, expected: dict[str, str]) -> None:
