@@ -9,12 +9,35 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from threading import Lock
+from types import FrameType
 
 from earwitness.errors import Interrupted
 
 Stop = Callable[[], None]
 
 _told: list[Stop] = []
+_asked = False
+
+
+def interrupt(_signal: int = 0, _frame: FrameType | None = None) -> None:
+    """What a signal that means "end now" does, where a program lets it.
+
+    Raises:
+        KeyboardInterrupt: always; where Python drops it, `interrupt_once_more` raises it again.
+    """
+    global _asked
+    _asked = True
+    raise KeyboardInterrupt
+
+
+def interrupt_once_more() -> None:
+    """Call it while waiting. An exception in a destructor or a callback of the garbage collector is dropped by Python.
+
+    Raises:
+        KeyboardInterrupt: a signal came, and yet the caller still waits.
+    """
+    if _asked:
+        raise KeyboardInterrupt
 
 
 def when_interrupted(tell: Stop) -> None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from types import TracebackType
 from typing import Any, Generic, Literal, ParamSpec, Self, TypeVar
 from uuid import UUID
@@ -20,7 +21,7 @@ from earwitness.archive.findings import Missing
 from earwitness.engines.engine import EngineUse
 from earwitness.errors import ContractBroken, EarwitnessError, ExitCode, StorageError, UsageError
 from earwitness.home import store_path
-from earwitness.interrupt import Interruption, current_interruption
+from earwitness.interrupt import Interruption, current_interruption, interrupt_once_more
 from earwitness.job import Job
 from earwitness.options import RunOptions
 from earwitness.result import ErrorInfo, Estimate, Outcome, RunResult, StageRun
@@ -45,6 +46,7 @@ P = ParamSpec("P")
 R = TypeVar("R", bound=StageResult)
 
 
+_LOOK_S = 1.0
 _said: dict[UUID, RunResult] = {}
 
 
@@ -59,6 +61,7 @@ class Pending(Generic[R]):
 
     stage: str
     future: PrefectFuture[R]
+    ended: Event
 
 
 class Run:
@@ -139,7 +142,9 @@ class Run:
         hidden: dict[str, Any] = {key: opaque(value) for key, value in inputs.items()}
         here = on_this_machine(stage_task, self.options.limits, self.options.retries_of(name))
         submit: Callable[..., PrefectFuture[R]] = here.submit
-        return Pending(name, submit(*args, **hidden))
+        pending = Pending(name, submit(*args, **hidden), Event())
+        pending.future.add_done_callback(lambda _: pending.ended.set())
+        return pending
 
     def take(self, pending: Pending[R]) -> R:
         """Wait for a stage that the rest can't do without.
@@ -147,6 +152,8 @@ class Run:
         Raises:
             EarwitnessError: what the stage failed with.
         """
+        while not pending.ended.wait(_LOOK_S):
+            interrupt_once_more()
         pending.future.wait()
         state = pending.future.state
         if not state.is_completed():

@@ -4,13 +4,13 @@ import importlib
 import signal
 import sys
 from collections.abc import Mapping
-from types import FrameType
 from typing import Any
 
 import click
 
 from earwitness import __version__
 from earwitness.errors import EarwitnessError, ExitCode
+from earwitness.interrupt import interrupt
 
 _COMMANDS: Mapping[str, str] = {
     "run": "Process recordings: who said what and when, notes, clips, a bundle.",
@@ -59,7 +59,7 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line; the one place that turns errors into exit codes."""
-    signal.signal(signal.SIGTERM, _as_interrupt)
+    _end_at_signals()
     try:
         code = cli.main(arguments, prog_name="earwitness", standalone_mode=False)
     except click.exceptions.Abort:
@@ -77,9 +77,11 @@ def main(arguments: list[str] | None = None) -> Any:
     sys.exit(code if isinstance(code, int) else ExitCode.DONE)
 
 
-def _as_interrupt(_signal: int, _frame: FrameType | None) -> None:
+def _end_at_signals() -> None:
     """SIGTERM ends a run as Ctrl-C does; Python's default would leave child processes behind."""
-    raise KeyboardInterrupt
+    signal.signal(signal.SIGTERM, interrupt)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell's background jobs have it ignored
+        signal.signal(signal.SIGINT, interrupt)
 
 
 def _interrupted() -> int:

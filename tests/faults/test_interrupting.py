@@ -8,7 +8,7 @@ import pytest
 from earwitness.audio.ffmpeg import ffmpeg_info
 from tests.faults.conftest import QUICK_ARGUMENTS, MakeMachine
 from tests.plugins.ffmpeg_faults import STALLS, put_on_path
-from tests.plugins.stage_faults import main_with
+from tests.plugins.stage_faults import main_with, main_with_a_dropped_interruption
 from tests.runs import ChildRun, Place, bundle_digests, leftovers, wait_until
 
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -53,6 +53,16 @@ def test_while_ffmpeg_works(machine: MakeMachine, tmp_path: Path, monkeypatch: p
     child.until(mark.exists)
     assert interrupt(child, number) == 130
     left_nothing(child, place)
+
+
+def test_where_python_drops_it(machine: MakeMachine, tmp_path: Path) -> None:
+    here = machine("listen")
+    main = main_with_a_dropped_interruption("transcribe", "listen", str(tmp_path / "stalled"))
+    child = here.place.start(here.recording, *QUICK_ARGUMENTS, main=main)
+    child.until(lambda: "KeyboardInterrupt" in child.stderr)
+    assert child.wait(30) == 130
+    wait_until(lambda: not child.relatives(), 10, lambda: f"still alive: {child.relatives()}")
+    assert leftovers(here.place.out) == []
 
 
 def test_while_python_code_of_a_stage_works(machine: MakeMachine, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import errno
 import importlib
 import os
+import signal
 import time
 from collections.abc import Callable
 from functools import partial
@@ -42,6 +43,37 @@ def main_with_a_full_disk(under: Path) -> str:
     from tests.runs import MAIN
 
     return f"from tests.plugins import stage_faults\nstage_faults.fill_the_disk({str(under)!r})\n{MAIN}"
+
+
+def main_with_a_dropped_interruption(after: str, stage: str, mark: str) -> str:
+    """Code for `tests.runs.ChildRun`: Ctrl-C comes in a destructor when a stage has ended, while another one stalls."""
+    from tests.runs import MAIN
+
+    return (
+        "from tests.plugins import stage_faults\n"
+        f"stage_faults.put({stage!r}, 'stall', {mark!r})\n"
+        f"stage_faults.interrupt_in_a_destructor({after!r}, {mark!r})\n{MAIN}"
+    )
+
+
+def interrupt_in_a_destructor(after: str, mark: str) -> None:
+    """Ctrl-C where Python drops what it raises."""
+    run: Any = importlib.import_module("tasks.run")
+    true = run.tell
+
+    class Dying:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    def tell(event: Any) -> None:
+        true(event)
+        if (event.stage, event.kind) == (after, "ended"):
+            deadline = time.monotonic() + 120
+            while not Path(mark).exists() and time.monotonic() < deadline:
+                time.sleep(0.02)
+            Dying()
+
+    run.tell = tell
 
 
 def stall(true: Callable[..., Any], mark: str, *args: Any, **kwargs: Any) -> None:
