@@ -11,7 +11,7 @@ from tasks.progress import stage_progress
 from tasks.stage import stage
 
 
-@stage("summarize", version="1")
+@stage("summarize", version="2")
 def summarize(
     aligned: Aligned,
     speakers: list[Speaker],

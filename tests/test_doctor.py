@@ -1,6 +1,7 @@
 import json
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -143,6 +144,11 @@ def test_the_command_answers_in_json() -> None:
     assert report["ok"] is True
     assert answer.return_value == ExitCode.DONE
     assert {"name", "state", "found", "remedy"} == set(report["checks"][0])
+
+
+def test_a_log_gets_whole_paths() -> None:
+    answer = CliRunner().invoke(doctor, standalone_mode=False)
+    assert f"{sys.version.split()[0]} at {sys.executable}" in answer.output
 
 
 def test_the_command_fails_where_runs_would(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,11 +1,13 @@
 """`earwitness doctor`: preflight."""
 
 import json
+import sys
 
 import click
 
 from earwitness.errors import ExitCode
 
+_UNFOLDED = 1000
 _MARKS = {"ok": "[green]ok[/green]", "warn": "[yellow]mind[/yellow]", "fail": "[bold red]missing[/bold red]"}
 
 
@@ -26,7 +28,8 @@ def doctor(as_json: bool) -> int:
     from rich.markup import escape
     from rich.table import Table
 
-    console = Console(highlight=False)
+    # a log or a pipe has no width: folded there, paths could be neither copied nor searched for
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else _UNFOLDED)
     table = Table(box=None, pad_edge=False)
     for column in ("", "what", "found"):
         table.add_column(column, overflow="fold")

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from earwitness.clips.units import Unit, ends_sentence
+from earwitness.clips.units import Unit
+from earwitness.words.punctuation import ends_sentence
 
 if TYPE_CHECKING:
     from pysubs2 import SSAFile

@@ -4,10 +4,9 @@ import bisect
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from earwitness.words.punctuation import ends_sentence
 from earwitness.words.transcript import Utterance, Word
 
-_ENDS = (".", "!", "?", "…", "。", "！", "？", "؟", "।")
-_CLOSERS = "\"'”’)]»"
 _GRAZE_MS = 60
 """Word times are no better than this, so a smaller overlap with a cut is none."""
 
@@ -23,11 +22,6 @@ class Unit:
     utterance: str
     words: tuple[Word, ...]
     ends_sentence: bool
-
-
-def ends_sentence(word: str) -> bool:
-    """Whether a written word closes a sentence."""
-    return word.rstrip(_CLOSERS).endswith(_ENDS)
 
 
 def units_of(utterances: Iterable[Utterance]) -> list[Unit]:

@@ -7,6 +7,7 @@ from typing import Protocol
 from earwitness.notes.scenes import Scene
 from earwitness.notes.sentences import Sentence
 from earwitness.notes.wording import RULES_TALK
+from earwitness.words.punctuation import closed
 from earwitness.words.transcript import Utterance
 
 _LINES = 3
@@ -60,7 +61,9 @@ def _paragraphs(source: Source, scene: Scene, chosen: Sequence[int]) -> list[str
         run = list(group)
         for start in range(0, len(run), 4):
             piece = run[start : start + 4]
-            paragraphs.append(" ".join(_plain(source.sentences[i].text) for i in piece) + _citations(source, piece))
+            paragraphs.append(
+                " ".join(_plain(closed(source.sentences[i].text)) for i in piece) + _citations(source, piece)
+            )
     return paragraphs
 
 

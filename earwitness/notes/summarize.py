@@ -20,6 +20,7 @@ from earwitness.options import Profile, SummarizeSettings
 from earwitness.profiles import read_profile
 from earwitness.progress import Progress, no_progress
 from earwitness.words.cast import Cast, Speaker
+from earwitness.words.punctuation import closed
 from earwitness.words.transcript import Utterance
 
 _SHARE = 0.04
@@ -325,7 +326,7 @@ def _abstract(text: _Transcript, main: Sequence[Pick]) -> str:
             break
         kept.append(pick)
         size += count_words(pick.text)
-    return " ".join(pick.text for pick in sorted(kept, key=lambda p: p.sentence))
+    return " ".join(closed(pick.text) for pick in sorted(kept, key=lambda p: p.sentence))
 
 
 def _warnings(notes: Notes, settings: SummarizeSettings, lengths: Sequence[int]) -> list[str]:

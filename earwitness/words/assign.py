@@ -6,17 +6,12 @@ from collections.abc import Mapping, Sequence
 
 from earwitness.speech.turns import Turn
 from earwitness.words.placing import Placed
+from earwitness.words.punctuation import ends_sentence
 
 NEAR_MS = 500
 """A word outside every turn goes to the nearest one if it is no further than this."""
 
 _LABEL = re.compile(r"^SPEAKER_(\d+)$")
-_SENTENCE_END = re.compile(r"[.!?\u2026]['\")\]\u2019\u201d]*$")
-
-
-def ends_sentence(text: str) -> bool:
-    """Whether a written word closes a sentence."""
-    return bool(_SENTENCE_END.search(text))
 
 
 def is_label(name: str) -> bool:

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from earwitness.schema import SCHEMA_VERSION, Record
 from earwitness.speech.segments import Segment
+from earwitness.words.punctuation import ends_sentence
 from earwitness.words.transcript import Utterance
 
 LINE_CHARS = 42
@@ -22,7 +23,6 @@ CUE_MS = 7_000
 _PAUSE_MS = 1_500
 _SHORTEST_CUE_MS = 500
 _ORPHAN_CHARS = 20
-_SENTENCE_END = re.compile(r"[.!?…][\"'\u201d\u2019)\]]*$")
 
 
 class TranscriptWord(Record):
@@ -247,7 +247,7 @@ def _must_break(run: Sequence[_Piece], piece: _Piece, length: int) -> bool:
     return (
         piece.end_ms - run[0].start_ms > CUE_MS
         or piece.start_ms - run[-1].end_ms > _PAUSE_MS
-        or (length >= LINE_CHARS and _SENTENCE_END.search(run[-1].text) is not None)
+        or (length >= LINE_CHARS and ends_sentence(run[-1].text))
     )
 
 
@@ -255,7 +255,7 @@ def _no_orphans(runs: list[list[_Piece]]) -> list[list[_Piece]]:
     """A cue of a word or two shares its sentence evenly with the cue before, at a comma if there is one."""
     for number in range(1, len(runs)):
         before, orphan = runs[number - 1], runs[number]
-        apart = orphan[0].start_ms - before[-1].end_ms > _PAUSE_MS or _SENTENCE_END.search(before[-1].text)
+        apart = orphan[0].start_ms - before[-1].end_ms > _PAUSE_MS or ends_sentence(before[-1].text)
         if apart or len(before) < 2 or sum(len(piece.text) + 1 for piece in orphan) > _ORPHAN_CHARS:
             continue
         both = [*before, *orphan]

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from earwitness.words.assign import ends_sentence
 from earwitness.words.placing import Placed
+from earwitness.words.punctuation import ends_sentence
 from earwitness.words.transcript import Word
 
 HARD_LIMIT = 1.5
