@@ -5,8 +5,11 @@ import json
 from pathlib import Path
 
 
-def whisper_folder(folder: Path) -> Path:
-    """A multilingual Whisper of some 100 kB, converted to CTranslate2; it says random words of small letters."""
+def whisper_folder(folder: Path, *, multilingual: bool = False) -> Path:
+    """A Whisper of some 100 kB, converted to CTranslate2; it says random words of small letters.
+
+    One that knows more than English has 3 MB: CTranslate2 tells by the size of the vocabulary.
+    """
     import torch
     from ctranslate2.converters import TransformersConverter
     from transformers import (
@@ -40,7 +43,7 @@ def whisper_folder(folder: Path) -> Path:
     tokenizer.save_pretrained(source)
     extractor = WhisperFeatureExtractor(feature_size=80)
     extractor.save_pretrained(source)
-    size = len(ids) + 1501
+    size = max(len(ids) + 1501, 51_865 if multilingual else 0)
     config = WhisperConfig(
         vocab_size=size, num_mel_bins=80, d_model=16, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2,
         decoder_attention_heads=2, encoder_ffn_dim=16, decoder_ffn_dim=16, max_source_positions=1500,

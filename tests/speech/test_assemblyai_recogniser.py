@@ -1,5 +1,8 @@
 """Recognition by AssemblyAI through its SDK, against a server on loopback that speaks its protocol."""
 
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -81,24 +84,24 @@ def test_a_transcript_is_paid_for_once(service: Service, speech: Path) -> None:
     assert len(service.orders) == 3, "another model is another question"
 
 
-class Killed(BaseException):
-    """What a kill is to the code: nothing after it runs."""
-
-
-def test_what_was_ordered_before_a_crash_is_collected_and_not_ordered_anew(
-    service: Service, speech: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def die(_seconds: float) -> None:
-        raise Killed
-
-    with monkeypatch.context() as dying:
-        dying.setattr("time.sleep", die)
-        with pytest.raises(Killed):
-            recognise(speech, ONE, settings(service))
-    assert list(service.orders) == ["order-0"]
+def test_a_run_that_is_killed_while_it_waits_orders_nothing_anew(service: Service, speech: Path) -> None:
+    service.polls = 10_000
+    code = (
+        "import sys; from pathlib import Path; from earwitness.options import TranscribeSettings as S\n"
+        "from earwitness.speech.assemblyai_recogniser import recognise\n"
+        f"recognise(Path(sys.argv[1]), {ONE}, S(engine='assemblyai', base_url=sys.argv[2]))"
+    )
+    child = subprocess.Popen([sys.executable, "-c", code, str(speech), service.address])
+    deadline = time.monotonic() + 60
+    while service.asked["poll"] == 0:
+        assert child.poll() is None, "it ended before it waited"
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    child.kill()
+    child.wait()
+    service.polls = 0
     assert recognise(speech, ONE, settings(service)).segments
     assert list(service.orders) == ["order-0"]
-    assert service.asked["upload"] == 1
 
 
 @pytest.mark.parametrize("fault", [Fault("poll", 500), Fault("poll", 429, LIMIT), Fault("poll", 200, "{", cut=True)])
