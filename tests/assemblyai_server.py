@@ -193,7 +193,7 @@ def _body(handler: BaseHTTPRequestHandler) -> bytes:
 
 def _transcript(order: Order, service: Service) -> dict[str, Any]:
     count = min(len(service.words), int(order.seconds * 1000 // WORD_MS))
-    words = [
+    words: list[dict[str, Any]] = [
         {"text": word, "start": n * WORD_MS, "end": (n + 1) * WORD_MS - 40, "confidence": service.confidence}
         for n, word in enumerate(service.words[:count])
     ]

@@ -5,10 +5,10 @@ import json
 from pathlib import Path
 
 
-def whisper_folder(folder: Path, *, multilingual: bool = False) -> Path:
+def whisper_folder(folder: Path) -> Path:
     """A Whisper of some 100 kB, converted to CTranslate2; it says random words of small letters.
 
-    One that knows more than English has 3 MB: CTranslate2 tells by the size of the vocabulary.
+    CTranslate2 takes it for one that knows English only: the language can't be detected with it.
     """
     import torch
     from ctranslate2.converters import TransformersConverter
@@ -43,7 +43,7 @@ def whisper_folder(folder: Path, *, multilingual: bool = False) -> Path:
     tokenizer.save_pretrained(source)
     extractor = WhisperFeatureExtractor(feature_size=80)
     extractor.save_pretrained(source)
-    size = max(len(ids) + 1501, 51_865 if multilingual else 0)
+    size = len(ids) + 1501
     config = WhisperConfig(
         vocab_size=size, num_mel_bins=80, d_model=16, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2,
         decoder_attention_heads=2, encoder_ffn_dim=16, decoder_ffn_dim=16, max_source_positions=1500,
@@ -54,6 +54,9 @@ def whisper_folder(folder: Path, *, multilingual: bool = False) -> Path:
     model = WhisperForConditionalGeneration(config)
     said = {ids[c] for c in "etaoinshrdlu"} | {ids["\u0120"]}
     quiet = [number for token, number in ids.items() if number not in said and token != "<|endoftext|>"]
+    # faster-whisper suppresses other tokens than the model asks for: these must be unlikely by themselves
+    with torch.no_grad():
+        model.model.decoder.embed_tokens.weight[[*quiet, *range(len(ids), size)]] = 0
     model.generation_config = GenerationConfig(
         suppress_tokens=[*quiet, *range(len(ids), size)],
         begin_suppress_tokens=[ids["<|endoftext|>"]],

@@ -24,6 +24,8 @@ _STOCK = re.compile(
     r"transcri(bed|ption) by|see you (in the )?next (video|time)|untertitel (von|im auftrag)|sous-titr(es|age))",
     re.IGNORECASE,
 )
+_STUCK = re.compile(r"(\w)\1{11}|(\w{2,20}?)\2{5}")
+"""The same letter a dozen times, or the same letters six times without a space: Chinese and Japanese have none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,8 @@ def _about(segment: Segment, start: int, end: int, spans: Sequence[Span], *, rec
         found.append(("impossible-rate", f"{rate:.1f} words a second; people rarely exceed {_FASTEST_WORDS}."))
     if (times := longest_loop(words)) >= _REPEATS:
         found.append(("loop", f"The same words {times} times in a row."))
+    elif recognised and (stuck := _STUCK.search(segment.text)):
+        found.append(("loop", f"{stuck[1] or stuck[2]!r} over and over."))
     if recognised and _STOCK.search(segment.text):
         found.append(("stock-phrase", "Recognisers put this phrase over music and silence."))
     if recognised and segment.confidence is not None and segment.confidence < _LEAST_CONFIDENCE:

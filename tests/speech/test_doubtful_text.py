@@ -78,6 +78,19 @@ def test_the_word_itself_counts_where_its_confidence_is_known() -> None:
     assert find_doubts([sure], SPOKEN, recognised=True, names=NAMES) == []
 
 
+@pytest.mark.parametrize(
+    ("text", "loop"),
+    [
+        ("aaaaaaaaaaaaaaaaaaaaaaaa", True),
+        ("ありがとうありがとうありがとうありがとうありがとうありがとう", True),
+        ("nooooooo, hahahaha", False),
+        ("1000000000", False),
+    ],
+)
+def test_loops_are_found_without_spaces(text: str, loop: bool) -> None:
+    assert ("loop" in kinds(said(text), SPOKEN)) == loop
+
+
 LOOP = "and then we and then we and then we and then we"
 
 

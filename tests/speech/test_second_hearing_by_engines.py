@@ -2,13 +2,18 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
 
+from earwitness.audio.pcm import Samples
 from earwitness.options import TranscribeSettings
 from earwitness.speech import whisper_recogniser
+from earwitness.speech.languages import majority
 from earwitness.speech.segments import Transcribed
 from earwitness.speech.transcribe import choose_recogniser, transcribe
 from earwitness.speech.voice_activity import speech_spans
@@ -71,22 +76,44 @@ def test_doubtful_text_of_whisper_gets_a_verdict(phone_call: Path, whisper: Tran
     assert transcribe(phone_call, whisper, engine).digest() == found.digest()
 
 
-def test_the_language_is_sampled_from_the_beginning_to_the_end(
-    phone_call: Path, whisper: TranscribeSettings, tmp_path: Path
-) -> None:
-    whisper = whisper.model_copy(update={"model": str(whisper_folder(tmp_path, multilingual=True))})
-    samples, rate = soundfile.read(phone_call, dtype="int16")
-    long = tmp_path / "long.flac"
-    soundfile.write(long, np.tile(samples, 5), rate)
-    spans = speech_spans(long)
-    heard = whisper_recogniser.recognise(long, spans, whisper)
-    assert len(heard.samples) == sum(b - a for a, b in spans) // 30_000
-    assert heard.samples[0].start_ms == spans[0][0]
-    assert heard.samples[-1].end_ms == spans[-1][1]
-    assert [s.start_ms for s in heard.samples] == sorted(s.start_ms for s in heard.samples)
-    assert heard.language in {sample.language for sample in heard.samples}
-    given = whisper_recogniser.recognise(long, spans[:1], whisper.model_copy(update={"language": "de"}))
-    assert (given.language, given.samples) == ("de", [])
+class ByLoudness:
+    """Takes loud sound for German; stands in for a Whisper that knows languages, which no tiny one does."""
+
+    model = SimpleNamespace(is_multilingual=True)
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    def detect_language(self, audio: Samples) -> tuple[str, float, list[tuple[str, float]]]:
+        self.seconds.append(audio.size / 16_000)
+        return ("de" if np.abs(audio).mean() > 0.05 else "en"), 0.8, []
+
+
+def test_the_language_is_sampled_from_the_beginning_to_the_end(tmp_path: Path) -> None:
+    # half a minute of loud music, as it were, then five minutes that are quieter
+    noise = np.random.default_rng(5).normal(0, 0.02, 330 * 16_000)
+    noise[: 30 * 16_000] *= 10
+    soundfile.write(tmp_path / "long.flac", noise.clip(-1, 1), 16_000)
+    spans = [(start, start + 9_000) for start in range(0, 330_000, 10_000)]
+    model = ByLoudness()
+    samples = whisper_recogniser._sample_languages(model, tmp_path / "long.flac", spans)
+    assert [sample.language for sample in samples] == ["de", "en", "en", "en", "en"]
+    assert majority(samples) == ("en", 0.8)
+    assert model.seconds == pytest.approx([30] * 5)
+    assert (samples[0].start_ms, samples[-1].end_ms) == (0, 329_000)
+    assert len(whisper_recogniser._sample_languages(ByLoudness(), tmp_path / "long.flac", spans[:2])) == 1
+
+
+@given(st.lists(st.tuples(st.integers(1, 9_000), st.integers(0, 500)), min_size=1, max_size=9), st.integers(0, 50_000))
+def test_samples_hold_as_much_speech_as_there_is(lengths: list[tuple[int, int]], skip: int) -> None:
+    at, spans = 0, []
+    for length, pause in lengths:
+        spans.append((at, at + length))
+        at += length + pause
+    total = sum(length for length, _ in lengths)
+    pieces = whisper_recogniser._speech_from(spans, skip, 10_000)
+    assert sum(end - start for start, end in pieces) == min(10_000, max(0, total - skip))
+    assert all(any(a <= start < end <= b for a, b in spans) for start, end in pieces)
 
 
 def test_a_hosted_service_is_not_asked_twice_unless_that_is_allowed(service: Service, phone_call: Path) -> None:
