@@ -71,8 +71,8 @@ def openai_server() -> Iterator[Service]:
                 self._send(fault.status, told.encode(), fault.headers, cut=fault.cut)
                 return
             body = json.dumps(_transcript(asked, service)).encode()
-            self._send(200, body, {}, cut=False)
             service.answered[f"{asked.fields['model']} {asked.audio}"] += 1
+            self._send(200, body, {}, cut=False)
 
         def _send(self, status: int, body: bytes, headers: dict[str, str], *, cut: bool) -> None:
             self.send_response(status)
