@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 from earwitness.audio.facts import Validated
 from earwitness.engines.engine import EngineUse
-from earwitness.options import ClipSettings
+from earwitness.options import ClipSettings, TranscribeSettings
 from earwitness.result import Estimate
-from earwitness.speech.openai_recogniser import ADDRESS
+from earwitness.speech import assemblyai_recogniser, openai_recogniser
+from earwitness.speech.second_hearing import MOST_SHARE
 
 # Seconds of work a second of sound: the slower of two runs of the demo's scene (254 s) on two cores, rounded up. The
 # first recording of a process also loads the models (the start below). What was not timed there counts as _UNKNOWN.
@@ -17,8 +18,15 @@ _WORK_PER_SECOND = {
     ("summarize", "extractive"): 0.005,
 }
 _UNKNOWN = 1.0
-_USD_PER_MINUTE = {"whisper-1": 0.006, "gpt-4o-transcribe": 0.006, "gpt-4o-mini-transcribe": 0.003}
-"""Of https://api.openai.com, by https://openai.com/api/pricing as we last knew it; other services are not priced."""
+_USD_PER_MINUTE = {
+    openai_recogniser.ADDRESS: {"whisper-1": 0.006, "gpt-4o-transcribe": 0.006, "gpt-4o-mini-transcribe": 0.003},
+    assemblyai_recogniser.ADDRESS: {
+        "universal-3-5-pro": 0.21 / 60,
+        "universal-3-pro": 0.21 / 60,
+        "universal-2": 0.15 / 60,
+    },
+}
+"""By https://openai.com/api/pricing and https://www.assemblyai.com/pricing (October 2026); nobody else is priced."""
 _SPEECH_STAGES = ("diarize", "transcribe", "align", "summarize")
 _STARTING_S = 60.0
 # of the same runs, a clip of half a minute with a picture, and one of sound only
@@ -29,13 +37,16 @@ _BYTES_PER_SECOND = 18_000 + 9_000
 _PAGE_BYTES = 3_000_000
 
 
-def estimate(validated: Validated, engines: Mapping[str, EngineUse], clips: ClipSettings) -> Estimate:
+def estimate(
+    validated: Validated, engines: Mapping[str, EngineUse], clips: ClipSettings, transcribe: TranscribeSettings
+) -> Estimate:
     """Time, storage and cost of everything that follows *validate*; rough, and on the high side.
 
     Args:
         validated: the recording.
         engines: what was chosen so far; the aligner and the writer are taken to be the bundled ones.
         clips: resolved.
+        transcribe: whether a hosted service may be asked twice.
     """
     length_s = validated.facts.duration_ms / 1000
     chosen = {"align": "bundled", "summarize": "extractive"} | {stage: use.name for stage, use in engines.items()}
@@ -45,7 +56,7 @@ def estimate(validated: Validated, engines: Mapping[str, EngineUse], clips: Clip
     rate = max(work["diarize"], work["transcribe"]) + work["align"] + work["summarize"]
     possible = min(clips.count, int(length_s // clips.min_s))
     clip_s, clip_bytes = (_VIDEO_CLIP_S, _VIDEO_CLIP_BYTES) if clips.video else (_SOUND_CLIP_S, _SOUND_CLIP_BYTES)
-    cost_usd, price = _cost(engines, length_s)
+    cost_usd, price = _cost(engines, length_s, twice=transcribe.hear_again == "always")
     basis = f"rough: rates of two runs of the demo's scene on two cores; {price}"
     if unknown:
         basis += f"; never timed, so taken to be as slow as the recording is long: {', '.join(unknown)}"
@@ -58,13 +69,20 @@ def estimate(validated: Validated, engines: Mapping[str, EngineUse], clips: Clip
     )
 
 
-def _cost(engines: Mapping[str, EngineUse], length_s: float) -> tuple[float, str]:
+def _cost(engines: Mapping[str, EngineUse], length_s: float, *, twice: bool) -> tuple[float, str]:
     """Dollars at most (silence is not sent), and what to know about them."""
     use = engines.get("transcribe")
-    if use is None or use.name != "openai":
+    if use is None or use.name not in {"openai", "assemblyai"}:
         return 0.0, "no paid service is among the engines"
-    model, _, address = use.model.partition(" at ")
-    rate = _USD_PER_MINUTE.get(model) if address == ADDRESS else None
-    if rate is None:
-        return 0.0, f"what {model} at {address} costs is not known here and not counted"
-    return round(rate * length_s / 60, 4), f"{model} at ${rate:g} a minute of sound; silence is not sent"
+    models, _, address = use.model.partition(" at ")
+    prices = _USD_PER_MINUTE.get(address, {})
+    if not prices or any(model not in prices for model in models.split(", ")):
+        return 0.0, f"what {models} at {address} costs is not known here and not counted"
+    rate = max(prices[model] for model in models.split(", "))
+    note = f"{models} at ${rate:g} a minute of sound; silence is not sent"
+    if use.name == "assemblyai":
+        note += "; names of a cast to listen for may cost extra"
+    if twice:
+        rate *= 1 + MOST_SHARE
+        note += f"; up to {MOST_SHARE:.0%} of it is sent once more"
+    return round(rate * length_s / 60, 4), note

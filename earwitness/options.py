@@ -40,6 +40,8 @@ class StageSettings(BaseModel):
 
     UNKEYED: ClassVar[frozenset[str]] = frozenset({"retries"})
     """What never decides an answer; not recorded in the bundle either."""
+    ADDED: ClassVar[Mapping[str, Any]] = {}
+    """Settings that came later, with the value that means what was done before: answers from then still hold."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -109,15 +111,36 @@ class DiarizeSettings(StageSettings):
 class TranscribeSettings(StageSettings):
     """Finding the words."""
 
-    engine: Literal["auto", "sidecar", "whisperx", "bundled", "openai"] = Field(
+    UNKEYED: ClassVar[frozenset[str]] = StageSettings.UNKEYED | {"delete_hosted"}
+    ADDED: ClassVar[Mapping[str, Any]] = {
+        "hear_again": "auto",
+        "assemblyai_models": ["universal-3-5-pro", "universal-2"],
+    }
+
+    engine: Literal["auto", "sidecar", "whisperx", "bundled", "openai", "assemblyai"] = Field(
         default="auto",
-        description="auto: a transcript beside the recording, else whisperX, else the bundled recogniser; openai: a "
-        "hosted service, which is sent the speech and paid for",
+        description="auto: a transcript beside the recording, else whisperX, else the bundled recogniser; openai, "
+        "assemblyai: hosted services, which are sent the speech and paid for",
     )
     model: str = Field(default="small", description="Whisper model name or folder of a CTranslate2 model")
     hosted_model: str = Field(default="whisper-1", description="model of the openai engine")
+    assemblyai_models: tuple[str, ...] = Field(
+        default=("universal-3-5-pro", "universal-2"),
+        min_length=1,
+        description="models of the assemblyai engine, the first that knows the language",
+    )
     base_url: str | None = Field(
-        default=None, description="address of the openai engine's service; empty: $OPENAI_BASE_URL, else OpenAI"
+        default=None,
+        description="address of the hosted service, e.g. https://api.eu.assemblyai.com; empty: $OPENAI_BASE_URL or "
+        "$ASSEMBLYAI_BASE_URL, else the maker's",
+    )
+    delete_hosted: bool = Field(
+        default=False, description="assemblyai: have each transcript and its sound deleted there once it is here"
+    )
+    hear_again: Literal["auto", "always", "never"] = Field(
+        default="auto",
+        description="listen once more where text looks made up; auto: with engines on this machine; always: with "
+        "hosted ones too, which is paid for",
     )
     language: str | None = Field(default=None, description="ISO 639-1, e.g. en; empty: detect")
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="where models run")

@@ -72,6 +72,7 @@ def check_machine() -> list[Check]:
         _hub_models,
         _token,
         _services,
+        _keys,
         _gpu,
         _folders,
         _prefect,
@@ -245,6 +246,16 @@ def _services() -> Iterator[Check]:
         found=f"left alone because they kept failing: {', '.join(resting)}" if resting else "none that kept failing",
         remedy="Wait: they are tried again by themselves." if resting else "",
     )
+
+
+def _keys() -> Iterator[Check]:
+    """Whether there are any; they are not tried, and never shown."""
+    names = ("OPENAI_API_KEY", "ASSEMBLYAI_API_KEY")
+    there = [name for name in names if os.environ.get(name)]
+    missing = [name for name in names if name not in there]
+    found = [f"{' and '.join(there)} set"] if there else []
+    found += [f"{' and '.join(missing)} not set: only for transcribe.engine=openai or assemblyai"] if missing else []
+    yield Check(name="keys of hosted recognisers", state="ok", found="; ".join(found))
 
 
 def _gpu() -> Iterator[Check]:

@@ -54,7 +54,7 @@ def process_recording(path: Path, options: RunOptions | None = None) -> State[Ru
         )
         refuse_if_unusable(validated)
         run.duration_ms = validated.facts.duration_ms
-        forecast = estimate(validated, engines, want.clip)
+        forecast = estimate(validated, engines, want.clip, want.transcribe)
         if want.dry_run:
             run.estimate = forecast
             return run.state()

@@ -89,7 +89,8 @@ def content_of(value: Any) -> Any:
             return digest_of(value.digest_parts())
         case StageSettings():
             # which engine was asked for does not matter, only which one was taken: that is an input of its own
-            return value.model_dump(mode="json", exclude={"engine", *value.UNKEYED})
+            keyed = value.model_dump(mode="json", exclude={"engine", *value.UNKEYED})
+            return {name: item for name, item in keyed.items() if name not in value.ADDED or item != value.ADDED[name]}
         case BaseModel():
             return value.model_dump(mode="json")
         case dict():

@@ -42,4 +42,4 @@ def transcribe(
 
 def vocabulary_for(engine: EngineUse, cast: Cast | None) -> tuple[str, ...]:
     """Names for an engine that listens for them; any other must not be run again because a name changed."""
-    return tuple(vocabulary(cast)) if cast and engine.name in {"whisperx", "openai"} else ()
+    return tuple(vocabulary(cast)) if cast and engine.name in {"whisperx", "openai", "assemblyai"} else ()

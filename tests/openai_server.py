@@ -51,6 +51,9 @@ class Service:
     faults: list[Fault] = field(default_factory=list)
     """The next answers, in order."""
     language: str = "english"
+    languages: list[str] = field(default_factory=list)
+    """Of the next answers to who does not say, in order; then `language`."""
+    lines: tuple[str, ...] = LINES
 
 
 @contextmanager
@@ -67,9 +70,9 @@ def openai_server() -> Iterator[Service]:
                 told = fault.body if fault.body is not None else json.dumps({"error": {"message": "made up"}})
                 self._send(fault.status, told.encode(), fault.headers, cut=fault.cut)
                 return
-            body = json.dumps(_transcript(asked, service.language)).encode()
-            self._send(200, body, {}, cut=False)
+            body = json.dumps(_transcript(asked, service)).encode()
             service.answered[f"{asked.fields['model']} {asked.audio}"] += 1
+            self._send(200, body, {}, cut=False)
 
         def _send(self, status: int, body: bytes, headers: dict[str, str], *, cut: bool) -> None:
             self.send_response(status)
@@ -115,9 +118,10 @@ def _read(handler: BaseHTTPRequestHandler) -> Asked:
     return Asked(fields, hashlib.sha256(samples.tobytes()).hexdigest(), len(samples) / rate, key)
 
 
-def _transcript(asked: Asked, language: str) -> dict[str, Any]:
+def _transcript(asked: Asked, service: Service) -> dict[str, Any]:
     count = max(1, int(asked.seconds // LINE_S))
-    lines = [LINES[number % len(LINES)] for number in range(count)]
+    lines = [service.lines[number % len(service.lines)] for number in range(count)]
+    language = asked.fields.get("language") or (service.languages.pop(0) if service.languages else service.language)
     if asked.fields["response_format"] == "json":
         return {"text": " ".join(lines)}
     segments = [

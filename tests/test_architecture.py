@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("earwitness", "flows", "tasks", "expectations")
 HEAVY = set(
     "torch torchaudio whisperx pyannote resemblyzer silero_vad pocketsphinx sklearn scipy pandas pyarrow prefect "
-    "great_expectations transformers langchain openai jinja2 av pydub".split()
+    "great_expectations transformers langchain openai assemblyai jinja2 av pydub".split()
 )
 
 

@@ -51,6 +51,15 @@ def test_a_machine_that_runs_these_tests_is_ready() -> None:
     assert len({check.name for check in checks}) == len(checks)
 
 
+def test_keys_of_hosted_recognisers_are_named_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASSEMBLYAI_API_KEY", "aai-secret")
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    found = named("keys of hosted recognisers")
+    assert found.state == "ok"
+    assert found.found.startswith("ASSEMBLYAI_API_KEY set; OPENAI_API_KEY not set")
+    assert "aai-secret" not in repr(found)
+
+
 def test_a_package_that_breaks_prefect_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     versions = {"prefect": "3.8.8", "fastapi": "0.160.1", "sqlalchemy": "2.1.0b2"}
     monkeypatch.setattr("earwitness.preflight.version", versions.__getitem__)

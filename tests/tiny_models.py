@@ -6,7 +6,10 @@ from pathlib import Path
 
 
 def whisper_folder(folder: Path) -> Path:
-    """A multilingual Whisper of some 100 kB, converted to CTranslate2; it says random words of small letters."""
+    """A Whisper of some 100 kB, converted to CTranslate2; it says random words of small letters.
+
+    CTranslate2 takes it for one that knows English only: the language can't be detected with it.
+    """
     import torch
     from ctranslate2.converters import TransformersConverter
     from transformers import (
@@ -51,6 +54,9 @@ def whisper_folder(folder: Path) -> Path:
     model = WhisperForConditionalGeneration(config)
     said = {ids[c] for c in "etaoinshrdlu"} | {ids["\u0120"]}
     quiet = [number for token, number in ids.items() if number not in said and token != "<|endoftext|>"]
+    # faster-whisper suppresses other tokens than the model asks for: these must be unlikely by themselves
+    with torch.no_grad():
+        model.model.decoder.embed_tokens.weight[[*quiet, *range(len(ids), size)]] = 0
     model.generation_config = GenerationConfig(
         suppress_tokens=[*quiet, *range(len(ids), size)],
         begin_suppress_tokens=[ids["<|endoftext|>"]],

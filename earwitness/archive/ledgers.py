@@ -51,11 +51,15 @@ class DoubtEntry(TimeSpan):
     """A stretch of text or sound that an engine doubts."""
 
     kind: str = Field(
-        description="over-silence, loop, stock-phrase, impossible-rate, low-confidence, estimated-times; of a voice as "
-        "a whole, at its longest turn: voice-unsure, voice-merge, voice-contradicts"
+        description="over-silence, loop, stock-phrase, impossible-rate, language-flip, mixed-language, vocabulary, "
+        "low-confidence, estimated-times; of a voice as a whole, at its longest turn: voice-unsure, voice-merge, "
+        "voice-contradicts"
     )
-    text: str = ""
+    text: str = Field(default="", description="as it was first recognised, also where it was replaced or removed")
     message: str
+    verdict: str | None = Field(
+        default=None, description="kept, replaced or removed, where text that looked made up was judged once more"
+    )
 
 
 class DoubtfulWord(TimeSpan):
@@ -130,7 +134,12 @@ def doubt_ledger(findings: Findings, utterances: Sequence[Utterance], names: Map
         doubts=[
             *(
                 DoubtEntry(
-                    kind=d.kind, start_s=d.start_ms / 1000, end_s=d.end_ms / 1000, text=d.text, message=d.message
+                    kind=d.kind,
+                    start_s=d.start_ms / 1000,
+                    end_s=d.end_ms / 1000,
+                    text=d.text,
+                    message=d.message,
+                    verdict=d.verdict,
                 )
                 for d in doubts
             ),

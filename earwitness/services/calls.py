@@ -45,6 +45,58 @@ def call_once(service: str, request: Mapping[str, Any], ask: Callable[[], Answer
     return answer
 
 
+class OrderGone(Exception):
+    """The service no longer knows an order, or gave it up unpaid: only a new one can bring the answer."""
+
+
+def order_once(
+    service: str, request: Mapping[str, Any], order: Callable[[], str], collect: Callable[[str], Answer]
+) -> Answer:
+    """The answer to a request that the service works on for a while: ordered once, then asked for until it is there.
+
+    What was ordered is kept as soon as the service says its number, so a run that is killed while it waits, or fails,
+    collects the same order next time instead of paying for another. Otherwise as `call_once`.
+
+    Args:
+        service: its name as users know it; one circuit breaker each.
+        request: what decides the answer. Never a key.
+        order: places the order and gives its number.
+        collect: waits for an order and gives its answer, checked.
+
+    Raises:
+        OrderGone: the service gave up a new order; it is forgotten, so that another run may order anew.
+        ServiceUnavailable: the service's breaker is open.
+        StorageError: the order or the answer can't be kept.
+    """
+    key = digest_of({"service": service, **request})
+    path = calls_path() / key[:2] / f"{key}.json"
+    ticket = path.with_name(f"{key}.order.json")
+    with locked(f"call-{key[:2]}"):
+        if (kept := _read(path)) is not None:
+            return kept
+        answer = None
+        if (ordered := _read(ticket)) is not None:
+            try:
+                with hosted(service):
+                    answer = collect(str(ordered["order"]))
+            except OrderGone as gone:
+                _log.warning("%s no longer has what was ordered (%s): it is ordered anew", service, gone)
+                ticket.unlink(missing_ok=True)
+        if answer is None:
+            with hosted(service):
+                number = order()
+            _keep(ticket, {"order": number})
+            try:
+                with hosted(service):
+                    answer = collect(number)
+            except OrderGone:
+                ticket.unlink(missing_ok=True)
+                raise
+        _keep(path, answer)
+        ticket.unlink(missing_ok=True)
+    return answer
+
+
 def _read(path: Path) -> Answer | None:
     try:
         record = json.loads(path.read_text("utf-8"))

@@ -4,31 +4,29 @@ Reference: https://platform.openai.com/docs/api-reference/audio/createTranscript
 gpt-4o models stop at 25 minutes and give no times; pieces are cut at silence well below both.
 """
 
-import hashlib
 import io
 import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-import numpy as np
-
-from earwitness.audio.facts import SPEECH_RATE_HZ
-from earwitness.audio.pcm import Samples, read_speech
 from earwitness.engines.hub import Availability
 from earwitness.engines.peek import literal
 from earwitness.errors import EarwitnessError, EngineFailed, EngineUnavailable, ServiceUnavailable
 from earwitness.options import TranscribeSettings
 from earwitness.progress import Progress, no_progress
 from earwitness.services.calls import Answer, call_once
+from earwitness.speech.heard import Heard
+from earwitness.speech.hosted import MOST_NAMES, alone, asked_to_wait, may_be_asked, number_of, text_of, write_piece
+from earwitness.speech.languages import LanguageSample, majority, spread
 from earwitness.speech.segments import Segment, SkippedSpan
 from earwitness.speech.windows import Span, listening_windows
 
 SERVICE = "OpenAI transcription"
 ADDRESS = "https://api.openai.com/v1"
-CLIENT_VERSION = "1"
+KEY = "OPENAI_API_KEY"
+CLIENT_VERSION = "2"
 """Raise it when the same answers give other segments."""
 PIECE_MS = 10 * 60_000
 """FLAC of so much speech has at most 19.2 MB, even where it is noise."""
@@ -38,9 +36,8 @@ _JOIN_MS = 15_000
 _TIMEOUT_S = 600.0
 _RETRIES = 2
 """Of a single call, by the SDK, which heeds Retry-After; the stage's own retries come on top."""
-_MOST_NAMES = 60
+_SAMPLES = 3
 _NO_TIMES = ("gpt-4o", "gpt-audio")
-_HERE = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def address_of(settings: TranscribeSettings) -> str:
@@ -50,17 +47,7 @@ def address_of(settings: TranscribeSettings) -> str:
 
 def find_service(settings: TranscribeSettings) -> Availability:
     """Can the service be asked at all? Calls nobody: a try would be paid for."""
-    address = address_of(settings)
-    parts = urlsplit(address)
-    if parts.username or parts.password:
-        return Availability(ok=False, why="transcribe.base_url holds a name or password, which would be recorded")
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        return Availability(ok=False, why=f"transcribe.base_url is {address!r}, which is no http(s) address")
-    if parts.scheme == "http" and parts.hostname not in _HERE and os.environ.get("OPENAI_API_KEY"):
-        return Availability(ok=False, why=f"the key would travel unencrypted to {address}: use https")
-    if address == ADDRESS and not os.environ.get("OPENAI_API_KEY"):
-        return Availability(ok=False, why="OPENAI_API_KEY is not set")
-    return Availability(ok=True, why=f"asked for; the speech is sent to {parts.hostname}")
+    return may_be_asked(address_of(settings), ADDRESS, KEY)
 
 
 def recognise(
@@ -69,7 +56,7 @@ def recognise(
     settings: TranscribeSettings,
     vocabulary: Sequence[str] = (),
     progress: Progress = no_progress,
-) -> tuple[list[Segment], list[SkippedSpan], str]:
+) -> Heard:
     """Words as the service hears them. Each piece is paid for once, also if the run is killed in between.
 
     Args:
@@ -80,42 +67,80 @@ def recognise(
         progress: told after every piece.
 
     Returns:
-        segments, pieces of speech without words, and the language (that of the first piece with words).
+        segments, pieces of speech without words, and the language: that of most of three pieces, from the first to
+        the last, which are asked for their own; all others are heard in it.
 
     Raises:
         EngineUnavailable: the service refuses: key, credit, model.
         EngineFailed: it can't take this recording.
         ServiceUnavailable: it is down or overrun.
     """
-    segments: list[Segment] = []
-    skipped: list[SkippedSpan] = []
-    language = settings.language
     timed = not settings.hosted_model.startswith(_NO_TIMES)
     windows = listening_windows(speech, spans, PIECE_MS if timed else PIECE_WITHOUT_TIMES_MS, join_ms=_JOIN_MS)
     client = _client(settings)
-    for number, (start, end) in enumerate(windows, 1):
-        answer = _ask(client, read_speech(speech, start, end), settings, timed, language, vocabulary)
-        found = _segments(answer, start, end)
-        if found:
-            segments += found
-            language = language or _code(answer.get("language"))
-        else:
+    answers: dict[int, Answer] = {}
+    samples: list[LanguageSample] = []
+
+    def ask(number: int, language: str | None) -> None:
+        answers[number] = _ask(client, speech, windows[number], settings, timed, language, vocabulary)
+        progress(len(answers) / len(windows), f"{SERVICE}: {len(answers)} of {len(windows)}")
+
+    if not settings.language and timed:
+        # a recording may begin with music, or with a word in another language
+        for number in spread(len(windows), _SAMPLES):
+            ask(number, None)
+            if _segments(answers[number], *windows[number]) and (code := _code(answers[number].get("language"))):
+                samples.append(LanguageSample(*windows[number], code))
+    language = settings.language or (majority(samples)[0] if samples else None)
+    for number in range(len(windows)):
+        if number not in answers:
+            ask(number, language)
+    segments: list[Segment] = []
+    skipped: list[SkippedSpan] = []
+    for number, (start, end) in enumerate(windows):
+        found = _segments(answers[number], start, end)
+        segments += found
+        if not found:
             skipped.append(SkippedSpan(start_ms=start, end_ms=end, reason="no words recognised in this speech"))
-        progress(number / len(windows), f"{SERVICE}: {number} of {len(windows)}")
-    return segments, skipped, language or "und"
+    return Heard(segments, skipped, language or "und", samples, [])
+
+
+def hear_again(
+    speech: Path, stretches: Sequence[Span], _spans: Sequence[Span], settings: TranscribeSettings, language: str
+) -> list[Segment]:
+    """What the service hears in stretches that it is sent by themselves, without names to expect. Paid for.
+
+    Args:
+        speech: 16 kHz mono file.
+        stretches: in ms.
+        settings: as for `recognise`.
+        language: of the recording; "und" where nobody knows.
+
+    Raises:
+        EarwitnessError: as `recognise`.
+    """
+    timed = not settings.hosted_model.startswith(_NO_TIMES)
+    known = language if language != "und" else None
+    client = _client(settings)
+    return [
+        segment
+        for window in alone(speech, stretches)
+        for segment in _segments(_ask(client, speech, window, settings, timed, known, ()), *window)
+    ]
 
 
 def _client(settings: TranscribeSettings) -> Any:
     from openai import OpenAI
 
     # a server of one's own often needs no key, the SDK always does
-    key = os.environ.get("OPENAI_API_KEY") or "none"
+    key = os.environ.get(KEY) or "none"
     return OpenAI(api_key=key, base_url=address_of(settings), max_retries=_RETRIES, timeout=_TIMEOUT_S)
 
 
 def _ask(
     client: Any,
-    samples: Samples,
+    speech: Path,
+    window: Span,
     settings: TranscribeSettings,
     timed: bool,
     language: str | None,
@@ -124,7 +149,8 @@ def _ask(
     import httpx
     import openai
 
-    pcm = (np.clip(samples, -1, 1) * 32767).astype("<i2")
+    sound = io.BytesIO()
+    digest = write_piece(speech, window, sound)
     parameters: dict[str, Any] = {
         "model": settings.hosted_model,
         "response_format": "verbose_json" if timed else "json",
@@ -133,12 +159,13 @@ def _ask(
     if language:
         parameters["language"] = language
     if vocabulary:
-        parameters["prompt"] = ", ".join(vocabulary[:_MOST_NAMES])
-    request = {"address": address_of(settings), **parameters, "audio": hashlib.sha256(pcm.tobytes()).hexdigest()}
+        parameters["prompt"] = ", ".join(vocabulary[:MOST_NAMES])
+    request = {"address": address_of(settings), **parameters, "audio": digest}
 
     def ask() -> Answer:
         try:
-            return _usable(client.audio.transcriptions.create(file=("speech.flac", _flac(pcm)), **parameters), timed)
+            file = ("speech.flac", sound.getvalue())
+            return _usable(client.audio.transcriptions.create(file=file, **parameters), timed)
         # what the SDK lets through: an answer that is cut off or is no JSON, and what _usable finds
         except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ServiceUnavailable(
@@ -153,43 +180,23 @@ def _ask(
         raise _explained(error, settings) from error
 
 
-def _flac(pcm: "np.ndarray[Any, np.dtype[np.int16]]") -> bytes:
-    import soundfile
-
-    sink = io.BytesIO()
-    soundfile.write(sink, pcm, SPEECH_RATE_HZ, format="FLAC", subtype="PCM_16")
-    return sink.getvalue()
-
-
 def _usable(answer: Any, timed: bool) -> Answer:
     """The parts that are read, checked: the SDK believes whatever comes."""
     found = answer.model_dump()
     rows = found.get("segments") if timed else None
     return {
-        "text": _text(found["text"]),
+        "text": text_of(found["text"]),
         "language": found.get("language"),
         "segments": [
             {
-                "start": _number(row["start"]),
-                "end": _number(row["end"]),
-                "text": _text(row["text"]),
-                "avg_logprob": _number(row.get("avg_logprob", 0.0)),
+                "start": number_of(row["start"]),
+                "end": number_of(row["end"]),
+                "text": text_of(row["text"]),
+                "avg_logprob": number_of(row.get("avg_logprob", 0.0)),
             }
             for row in rows or []
         ],
     }
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"text is {value!r}")
-    return " ".join(value.split())
-
-
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise TypeError(f"{value!r} is not a number")
-    return float(value)
 
 
 def _segments(answer: Answer, start: int, end: int) -> list[Segment]:
@@ -239,13 +246,5 @@ def _explained(error: Exception, settings: TranscribeSettings) -> EarwitnessErro
         f"{SERVICE} can't be used now ({type(error).__name__}: {said}).",
         "Run again later: what was paid for is kept.",
         service=SERVICE,
-        **_wait(error),
+        **asked_to_wait(getattr(error, "response", None)),
     )
-
-
-def _wait(error: Exception) -> dict[str, float]:
-    headers = getattr(getattr(error, "response", None), "headers", {})
-    try:
-        return {"retry_after_s": float(headers["retry-after"])}
-    except (KeyError, ValueError):
-        return {}

@@ -28,14 +28,30 @@ class Segment(Record):
     words: list[RoughWord] = Field(default_factory=list, description="word times, if the engine gives them")
 
 
+Verdict = Literal["kept", "replaced", "removed"]
+"""What became of doubtful text, mostly after a second hearing."""
+
+
 class Doubt(Record):
     """A stretch of text or sound that should not be believed without a look."""
 
-    kind: Literal["over-silence", "loop", "stock-phrase", "impossible-rate", "low-confidence", "estimated-times"]
+    kind: Literal[
+        "over-silence",
+        "loop",
+        "stock-phrase",
+        "impossible-rate",
+        "language-flip",
+        "mixed-language",
+        "vocabulary",
+        "low-confidence",
+        "estimated-times",
+    ]
     start_ms: int
     end_ms: int
-    text: str = ""
+    text: str = Field(default="", description="as it was first recognised, also where it was then replaced or removed")
     message: str
+    # left out where there is none, so that what was kept without it still has its digest
+    verdict: Verdict | None = Field(default=None, exclude_if=lambda verdict: verdict is None)
 
 
 class SkippedSpan(Record):

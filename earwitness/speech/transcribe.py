@@ -1,31 +1,26 @@
 """Finding the words of a recording: in a transcript beside it, or by recognising them."""
 
-import re
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from earwitness.audio.pcm import speech_duration_ms
 from earwitness.engines.engine import EngineUse
+from earwitness.engines.hub import Availability
 from earwitness.engines.weights import weights_id
 from earwitness.errors import EngineUnavailable
 from earwitness.options import TranscribeSettings
 from earwitness.progress import Progress, no_progress, part_of
-from earwitness.speech.doubts import find_doubts
+from earwitness.speech.doubts import find_doubts, in_order
+from earwitness.speech.heard import Heard
+from earwitness.speech.languages import guess_language, mixed_languages
+from earwitness.speech.second_hearing import VERSION as GUARDS_VERSION
+from earwitness.speech.second_hearing import check_again
 from earwitness.speech.segments import Segment, Transcribed
+from earwitness.speech.windows import Span
 from earwitness.storage.store import sha256_file
 
 READER_VERSION = "1"
 """Of the transcript reader: raise it when the same file gives other segments."""
-
-_COMMON = {
-    "en": "the and to of a in that it is you was for on we i have but not they with this are what so",
-    "de": "der die und das ist nicht ich zu wir ein es auch in mit den auf so sie dass eine war haben wie",
-    "fr": "le la les et de des est un une que je pas pour vous dans nous qui ce il sur avec mais on ne",
-    "es": "el la los y de que en es un una no por con para se lo como pero las del yo me más muy",
-    "it": "il la di che è un una non per sono con come ma lo si gli le della anche questo più mi ho",
-    "nl": "de het een en van ik is dat niet je in wat we zijn op te met voor maar er aan ook nog als",
-    "pt": "o a os e de que não um uma em para com é por mas como se na no do da eu você isso",
-}
 
 
 def choose_recogniser(settings: TranscribeSettings, sidecar: Path | None) -> EngineUse:
@@ -59,11 +54,16 @@ def choose_recogniser(settings: TranscribeSettings, sidecar: Path | None) -> Eng
     if settings.engine == "bundled":
         return _bundled(reason="asked for")
     if settings.engine == "openai":
-        return _hosted(settings)
+        return _openai(settings)
+    if settings.engine == "assemblyai":
+        return _assemblyai(settings)
     found = find_model(settings.model)
     if found.ok:
         return EngineUse(
-            name="whisperx", version=whisperx_version(), model=weights_id(settings.model), reason=found.why
+            name="whisperx",
+            version=_guarded(whisperx_version()),
+            model=weights_id(settings.model),
+            reason=found.why,
         )
     if settings.engine == "whisperx":
         raise EngineUnavailable(
@@ -75,22 +75,32 @@ def choose_recogniser(settings: TranscribeSettings, sidecar: Path | None) -> Eng
     return _bundled(reason=found.why, degraded=True)
 
 
-def _hosted(settings: TranscribeSettings) -> EngineUse:
-    from earwitness.speech.openai_recogniser import CLIENT_VERSION, address_of, find_service
+def _openai(settings: TranscribeSettings) -> EngineUse:
+    from earwitness.speech.openai_recogniser import CLIENT_VERSION, KEY, address_of, find_service
 
-    found = find_service(settings)
+    model = f"{settings.hosted_model} at {address_of(settings)}"
+    return _service("openai", find_service(settings), KEY, CLIENT_VERSION, model)
+
+
+def _assemblyai(settings: TranscribeSettings) -> EngineUse:
+    from earwitness.speech.assemblyai_recogniser import CLIENT_VERSION, KEY, address_of, find_service
+
+    model = f"{', '.join(settings.assemblyai_models)} at {address_of(settings)}"
+    return _service("assemblyai", find_service(settings), KEY, CLIENT_VERSION, model)
+
+
+def _service(name: str, found: Availability, key: str, version: str, model: str) -> EngineUse:
     if not found.ok:
         raise EngineUnavailable(
-            f"The openai engine can't be used: {found.why}.",
-            "Set OPENAI_API_KEY and, for a server of your own, transcribe.base_url; or choose another "
-            "transcribe.engine.",
+            f"The {name} engine can't be used: {found.why}.",
+            f"Set {key} and, for a server of your own, transcribe.base_url; or choose another transcribe.engine.",
         )
-    return EngineUse(
-        name="openai",
-        version=CLIENT_VERSION,
-        model=f"{settings.hosted_model} at {address_of(settings)}",
-        reason=found.why,
-    )
+    return EngineUse(name=name, version=_guarded(version), model=model, reason=found.why)
+
+
+def _guarded(version: str) -> str:
+    """The version of an engine whose text gets a second look: other guards may leave other text."""
+    return f"{version}+guards.{GUARDS_VERSION}"
 
 
 def _bundled(*, reason: str, degraded: bool = False) -> EngineUse:
@@ -149,31 +159,24 @@ def transcribe(
             warnings=warnings,
         )
     spans = speech_spans(speech, part_of(progress, 0, 0.1))
-    warnings = []
-    if engine.name == "whisperx":
-        from earwitness.speech import whisper_recogniser
+    report = part_of(progress, 0.1, 1)
+    if engine.name == "bundled":
+        return _by_sphinx(speech, spans, settings, engine, report)
+    return _guarded_words(speech, spans, settings, engine, vocabulary, report)
 
-        segments, skipped, language = whisper_recogniser.recognise(
-            speech, spans, settings, vocabulary, part_of(progress, 0.1, 1)
-        )
-    elif engine.name == "openai":
-        from earwitness.speech import openai_recogniser
 
-        segments, skipped, found = openai_recogniser.recognise(
-            speech, spans, settings, vocabulary, part_of(progress, 0.1, 1)
-        )
-        language = found if found != "und" else guess_language(segments)
-    else:
-        from earwitness.speech import bundled_recogniser
+def _by_sphinx(
+    speech: Path, spans: list[Span], settings: TranscribeSettings, engine: EngineUse, progress: Progress
+) -> Transcribed:
+    from earwitness.speech import bundled_recogniser
 
-        segments, skipped = bundled_recogniser.recognise(speech, spans, part_of(progress, 0.1, 1))
-        language = "en"
-        warnings.append(bundled_recogniser.UNRELIABLE)
-        if settings.language not in {None, "en"}:
-            warnings.append(f"The bundled recogniser knows only English, and the language is {settings.language!r}.")
+    segments, skipped = bundled_recogniser.recognise(speech, spans, progress)
+    warnings = [bundled_recogniser.UNRELIABLE]
+    if settings.language not in {None, "en"}:
+        warnings.append(f"The bundled recogniser knows only English, and the language is {settings.language!r}.")
     return Transcribed(
         engine=engine,
-        language=language,
+        language="en",
         segments=segments,
         speech_spans=spans,
         skipped=skipped,
@@ -182,19 +185,50 @@ def transcribe(
     )
 
 
-def guess_language(segments: Sequence[Segment]) -> str:
-    """ISO 639-1 by the commonest words of a text; "und" for short or other ones."""
-    counts: Counter[str] = Counter()
-    total = 0
-    for segment in segments[:2000]:
-        for word in re.findall(r"[^\W\d_]+", segment.text.lower()):
-            total += 1
-            counts.update(language for language, common in _SETS.items() if word in common)
-    if not counts:
-        return "und"
-    (best, hits), *others = counts.most_common()
-    second = others[0][1] if others else 0
-    return best if hits >= 3 and hits >= 0.12 * total and hits > second else "und"
+def _guarded_words(
+    speech: Path,
+    spans: list[Span],
+    settings: TranscribeSettings,
+    engine: EngineUse,
+    vocabulary: Sequence[str],
+    progress: Progress,
+) -> Transcribed:
+    """Of the engines that invent text now and then: what looks invented is heard again."""
+    recognise, hear = _ears(engine.name)
+    heard = recognise(speech, spans, settings, vocabulary, part_of(progress, 0, 0.9))
+    language = heard.language if heard.language != "und" else guess_language(heard.segments)
+    paid = engine.name != "whisperx"
+    allowed = settings.hear_again == "always" or (settings.hear_again == "auto" and not paid)
+    checked = check_again(
+        heard.segments,
+        spans,
+        speech_duration_ms(speech),
+        language=language,
+        names=vocabulary,
+        hear=(lambda stretches: hear(speech, stretches, spans, settings, language)) if allowed else None,
+    )
+    progress(1.0, "listening again")
+    return Transcribed(
+        engine=engine,
+        language=language,
+        segments=checked.segments,
+        speech_spans=spans,
+        skipped=heard.skipped,
+        doubts=sorted([*checked.doubts, *mixed_languages(heard.samples, language)], key=in_order),
+        warnings=[*heard.warnings, *checked.warnings],
+    )
 
 
-_SETS = {language: frozenset(words.split()) for language, words in _COMMON.items()}
+def _ears(engine: str) -> tuple[Callable[..., Heard], Callable[..., list[Segment]]]:
+    """How an engine listens the first and the second time."""
+    if engine == "whisperx":
+        from earwitness.speech import whisper_recogniser
+
+        return whisper_recogniser.recognise, whisper_recogniser.hear_again
+    if engine == "openai":
+        from earwitness.speech import openai_recogniser
+
+        return openai_recogniser.recognise, openai_recogniser.hear_again
+    from earwitness.speech import assemblyai_recogniser
+
+    return assemblyai_recogniser.recognise, assemblyai_recogniser.hear_again

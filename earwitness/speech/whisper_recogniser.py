@@ -17,15 +17,19 @@ from earwitness.engines.quiet import import_speech_library
 from earwitness.errors import EngineUnavailable
 from earwitness.options import TranscribeSettings
 from earwitness.progress import Progress, no_progress, part_of
+from earwitness.speech.heard import Heard
+from earwitness.speech.languages import LanguageSample, majority
 from earwitness.speech.segments import Segment, SkippedSpan
-from earwitness.speech.windows import listening_windows
-
-Span = tuple[int, int]
+from earwitness.speech.windows import Span, listening_windows
 
 WINDOW_MS = 30 * 60 * 1000
 """Held in memory at once: 115 MB of float32."""
 CHUNK_S = 30
 _MOST_HOTWORDS = 60
+_SAMPLES = 5
+AGAIN_MS = 10_000
+"""Windows of a second hearing: a third of the first, cut elsewhere, so that what led the model astray is not there."""
+_WIDER_BEAM = 10
 _PROBE = "model.bin"
 
 
@@ -52,7 +56,7 @@ def recognise(
     settings: TranscribeSettings,
     vocabulary: Sequence[str] = (),
     progress: Progress = no_progress,
-) -> tuple[list[Segment], list[SkippedSpan], str]:
+) -> Heard:
     """Words of a recording of any length, by Whisper.
 
     Args:
@@ -63,8 +67,8 @@ def recognise(
         progress: told after every chunk.
 
     Returns:
-        segments, chunks of speech without words, and the language (detected once for the whole recording: a language
-        detected anew for every chunk jumps about).
+        segments, chunks of speech without words, and the language: detected once for the whole recording (a language
+        detected anew for every chunk jumps about), by several samples of it (the first half minute is often music).
 
     Raises:
         EngineUnavailable: the model can't be loaded.
@@ -72,19 +76,20 @@ def recognise(
     segments: list[Segment] = []
     skipped: list[SkippedSpan] = []
     if not spans:
-        return segments, skipped, settings.language or "und"
+        return Heard(segments, skipped, settings.language or "und", [], [])
     vad = _known_speech()
     pipeline = _pipeline(settings, vocabulary, vad)
-    language = settings.language or _detect(pipeline, speech, spans)
+    samples = [] if settings.language else _sample_languages(pipeline.model, speech, spans)
+    language = settings.language or majority(samples)[0]
     windows = _windows(listening_windows(speech, spans, CHUNK_S * 1000 - 500, join_ms=0))
     for number, window in enumerate(windows):
         start, end = window[0][0], window[-1][1]
-        samples = read_speech(speech, start, end)
+        sound = read_speech(speech, start, end)
         vad.spans = [((a - start) / 1000, (b - start) / 1000) for a, b in window]
         report = part_of(progress, number / len(windows), (number + 1) / len(windows))
         with contextlib.redirect_stdout(sys.stderr):
             result = pipeline.transcribe(
-                samples,
+                sound,
                 batch_size=settings.batch_size,
                 language=language,
                 task="transcribe",
@@ -99,7 +104,42 @@ def recognise(
                 segments.append(Segment(text=text, start_ms=first, end_ms=last, confidence=confidence))
             else:
                 skipped.append(SkippedSpan(start_ms=first, end_ms=last, reason="no words recognised in this speech"))
-    return segments, skipped, language
+    return Heard(segments, skipped, language, samples, [])
+
+
+def hear_again(
+    speech: Path, stretches: Sequence[Span], spans: Sequence[Span], settings: TranscribeSettings, language: str
+) -> list[Segment]:
+    """What Whisper hears in stretches when it listens otherwise: shorter windows, a wider beam, no names to expect.
+
+    Never by chance: at a temperature above 0 the same recording would give another transcript each time.
+
+    Args:
+        speech: 16 kHz mono file.
+        stretches: to hear, in ms.
+        spans: voice activity in ms: outside of it there is nothing to hear.
+        settings: model, device, arithmetic.
+        language: of the recording.
+    """
+    model = _load(settings.model, *_device(settings))
+    segments = []
+    for stretch in stretches:
+        inside = [(max(a, stretch[0]), min(b, stretch[1])) for a, b in spans if a < stretch[1] and b > stretch[0]]
+        for start, end in listening_windows(speech, inside, AGAIN_MS, join_ms=0):
+            rows, _ = model.transcribe(
+                read_speech(speech, start, end),
+                language=language,
+                beam_size=_WIDER_BEAM,
+                temperature=0.0,
+                condition_on_previous_text=False,
+                without_timestamps=True,
+            )
+            heard = [row for row in rows if row.text.strip()]
+            if heard:
+                confidence = min(math.exp(min(0.0, row.avg_logprob)) for row in heard)
+                text = " ".join(" ".join(row.text for row in heard).split())
+                segments.append(Segment(text=text, start_ms=start, end_ms=end, confidence=round(confidence, 3)))
+    return segments
 
 
 def _windows(spans: Sequence[Span]) -> list[list[Span]]:
@@ -134,11 +174,7 @@ def _known_speech() -> Any:
 
 
 def _pipeline(settings: TranscribeSettings, vocabulary: Sequence[str], vad: Any) -> Any:
-    import torch
-
-    cuda = settings.device == "cuda" or (settings.device == "auto" and torch.cuda.is_available())
-    device = "cuda" if cuda else "cpu"
-    compute = settings.compute_type if settings.compute_type != "auto" else "float16" if cuda else "int8"
+    device, compute = _device(settings)
     asr = import_speech_library("whisperx.asr")
     model = _load(settings.model, device, compute)
     with contextlib.redirect_stdout(sys.stderr):
@@ -151,6 +187,14 @@ def _pipeline(settings: TranscribeSettings, vocabulary: Sequence[str], vad: Any)
             vad_model=vad,
             asr_options={"hotwords": ", ".join(list(dict.fromkeys(vocabulary))[:_MOST_HOTWORDS]) or None},
         )
+
+
+def _device(settings: TranscribeSettings) -> tuple[str, str]:
+    import torch
+
+    cuda = settings.device == "cuda" or (settings.device == "auto" and torch.cuda.is_available())
+    compute = settings.compute_type if settings.compute_type != "auto" else "float16" if cuda else "int8"
+    return "cuda" if cuda else "cpu", compute
 
 
 @lru_cache(maxsize=1)
@@ -170,14 +214,33 @@ def _load(model: str, device: str, compute_type: str) -> Any:
         ) from error
 
 
-def _detect(pipeline: Any, speech: Path, spans: Sequence[Span]) -> str:
-    """The language of the first half minute of speech."""
-    if not pipeline.model.model.is_multilingual:
-        return "en"
-    pieces, missing = [], CHUNK_S * 1000
+def _sample_languages(model: Any, speech: Path, spans: Sequence[Span]) -> list[LanguageSample]:
+    """The language of half a minute of speech at a time, from the beginning to the end of the recording."""
+    if not model.model.is_multilingual:
+        return [LanguageSample(spans[0][0], spans[-1][1], "en")]
+    total, length = sum(end - start for start, end in spans), CHUNK_S * 1000
+    count = min(_SAMPLES, max(1, total // length))
+    samples = []
+    for number in range(count):
+        pieces = _speech_from(spans, (total - length) * number // max(1, count - 1), length)
+        sound = np.concatenate([read_speech(speech, start, end) for start, end in pieces])
+        language, certainty, _ = model.detect_language(audio=sound)
+        samples.append(LanguageSample(pieces[0][0], pieces[-1][1], str(language), round(float(certainty), 3)))
+    return samples
+
+
+def _speech_from(spans: Sequence[Span], skip_ms: int, length_ms: int) -> list[Span]:
+    """Parts of spans that hold `length_ms` of speech (less at the end), after `skip_ms` of it."""
+    pieces = []
+    skip, missing = max(0, skip_ms), length_ms
     for start, end in spans:
-        pieces.append(read_speech(speech, start, min(end, start + missing)))
-        missing -= min(end - start, missing)
+        if skip >= end - start:
+            skip -= end - start
+            continue
+        until = min(end, start + skip + missing)
+        pieces.append((start + skip, until))
+        missing -= until - start - skip
+        skip = 0
         if missing <= 0:
             break
-    return str(pipeline.detect_language(np.concatenate(pieces)))
+    return pieces

@@ -39,18 +39,34 @@ def settings(service: Service, **given: object) -> TranscribeSettings:
 
 
 def test_pieces_of_speech_are_sent_and_come_back_with_times(service: Service, speech: Path) -> None:
-    segments, skipped, language = recognise(speech, SPANS, settings(service), ["Ysolde", "Brannoch"])
-    assert language == "en"
-    assert skipped == []
+    heard = recognise(speech, SPANS, settings(service), ["Ysolde", "Brannoch"])
+    assert heard.language == "en"
+    assert heard.skipped == []
     assert [round(asked.seconds) for asked in service.asked] == [12, 12], "silence of half a minute is not paid for"
-    assert [(s.start_ms, s.end_ms) for s in segments] == [
+    assert [(s.start_ms, s.end_ms) for s in heard.segments] == [
         (start + n * 4_000, start + (n + 1) * 4_000) for start, _ in SPANS for n in range(3)
     ]
-    first, second = (asked.fields for asked in service.asked)
+    first = service.asked[0].fields
     assert first["prompt"] == "Ysolde, Brannoch"
     assert "language" not in first
-    assert second["language"] == "en", "detected once for the whole recording"
     assert first["model"] == "whisper-1"
+
+
+def test_the_language_is_that_of_most_of_three_pieces(
+    service: Service, speech: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openai_recogniser, "PIECE_MS", 10_000)
+    service.languages = ["german", "english", "english"]
+    heard = recognise(speech, [(0, 60_000)], settings(service))
+    assert heard.language == "en"
+    assert [sample.language for sample in heard.samples] == ["de", "en", "en"]
+    assert heard.samples[0].start_ms == 0
+    assert heard.samples[-1].end_ms == 60_000
+    given = [asked.fields.get("language") for asked in service.asked]
+    assert given[:3] == [None] * 3
+    assert set(given[3:]) == {"en"}
+    starts = [segment.start_ms or 0 for segment in heard.segments]
+    assert starts == sorted(starts)
 
 
 def test_a_call_is_paid_for_once(service: Service, speech: Path) -> None:
@@ -81,7 +97,7 @@ def test_an_altered_answer_is_not_believed(service: Service, speech: Path, tmp_p
 
 
 def test_models_without_times_get_short_pieces(service: Service, speech: Path) -> None:
-    segments, _, _ = recognise(speech, [(0, 60_000)], settings(service, hosted_model="gpt-4o-transcribe"))
+    segments = recognise(speech, [(0, 60_000)], settings(service, hosted_model="gpt-4o-transcribe")).segments
     assert all(asked.seconds <= 30 for asked in service.asked)
     assert [asked.fields["response_format"] for asked in service.asked] == ["json"] * len(segments)
     assert segments[0].start_ms == 0
@@ -129,7 +145,7 @@ def test_a_service_that_nobody_answers_for(service: Service, speech: Path) -> No
 
 
 def test_silence_is_not_sent(service: Service, speech: Path) -> None:
-    assert recognise(speech, [], settings(service)) == ([], [], "und")
+    assert recognise(speech, [], settings(service)) == ([], [], "und", [], [])
     assert service.asked == []
 
 

@@ -9,8 +9,9 @@ from earwitness.engines.engine import EngineUse
 from earwitness.errors import EngineUnavailable
 from earwitness.options import TranscribeSettings
 from earwitness.speech.doubts import find_doubts
+from earwitness.speech.languages import guess_language
 from earwitness.speech.segments import Segment
-from earwitness.speech.transcribe import choose_recogniser, guess_language, transcribe
+from earwitness.speech.transcribe import choose_recogniser, transcribe
 from tests.tiny_models import whisper_folder
 
 CALL = "1\n00:00:06,700 --> 00:00:07,200\nDiane: Hello?\n\n2\n00:00:07,600 --> 00:00:08,200\nSheila: Hello?\n"
@@ -123,7 +124,9 @@ def test_whisperx_runs_from_a_folder_without_network(
 def test_long_recordings_are_heard_in_windows(
     phone_call: Path, tiny_whisper: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = TranscribeSettings(engine="whisperx", model=str(tiny_whisper), language="en", compute_type="float32")
+    settings = TranscribeSettings(
+        engine="whisperx", model=str(tiny_whisper), language="en", compute_type="float32", hear_again="never"
+    )
     lengths: list[int] = []
     from earwitness.speech import whisper_recogniser
 

@@ -9,7 +9,7 @@ from prefect import flow
 from earwitness.engines.engine import EngineUse
 from earwitness.errors import EngineCrashed, EngineFailed, ServiceUnavailable
 from earwitness.home import checkpoints_path, store_path
-from earwitness.options import ClipSettings, Limits
+from earwitness.options import ClipSettings, Limits, TranscribeSettings
 from earwitness.schema import Provenance, StageResult
 from earwitness.storage.store import FileRef, keep
 from tasks.checkpoints import content_of
@@ -191,6 +191,14 @@ def test_no_try_that_would_have_to_wait_beyond_the_cap() -> None:
     began, ended = attempts_of([far_off], Limits(retries=5, retry_delay_s=0, retry_total_s=60))
     assert len(began) == 1
     assert ended == "Failed"
+
+
+def test_settings_that_came_later_leave_earlier_answers_valid_until_they_are_used() -> None:
+    before = {"model", "hosted_model", "base_url", "language", "device", "compute_type", "batch_size", "find_sidecar"}
+    assert set(content_of(TranscribeSettings())) == before
+    assert set(content_of(TranscribeSettings(delete_hosted=True))) == before
+    assert content_of(TranscribeSettings(hear_again="never"))["hear_again"] == "never"
+    assert content_of(TranscribeSettings(assemblyai_models=("universal-2",)))["assemblyai_models"] == ["universal-2"]
 
 
 def test_retries_decide_no_key(tmp_path: Path) -> None:
