@@ -22,7 +22,8 @@ def run_flow(path: PathArgument | Sequence[PathArgument], **options: Any) -> Run
 
     Args:
         path: a sound or video file, a zip of sound files with one speaker each, a folder that stands for every
-            recording in it (with `tracks="speakers"` for one recording), or a list of these. A bundle stands for its recording and is made anew in its place, with its own settings and `corrections`.
+            recording in it (with `tracks="speakers"` for one recording), or a list of these. A bundle stands for its
+            recording and is made anew in its place, with its own settings and `corrections`.
         **options: the fields of `earwitness.options.RunOptions`: `profile="podcast"`, `out="bundles"`,
             `cast="cast.yaml"`, `transcript="talk.srt"`, `speakers=4`, `clip={"count": 2}`, ...
 

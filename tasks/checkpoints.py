@@ -35,8 +35,8 @@ class StageKey(CachePolicy):
     """Key of a stage: its name and version, and the content of the inputs that matter, nothing else.
 
     Inputs named in `unkeyed` (paths, time limits) have no say. Those named in `optional` came later than checkpoints
-    that are still of use: where one is None, the key is what it was without it. An engine counts with its name, version and model; a
-    file with its digest; an upstream result with its content, times apart.
+    that are still of use: where one is None, the key is what it was without it. An engine counts with its name,
+    version and model; a file with its digest; an upstream result with its content, times apart.
     """
 
     stage: str = ""

@@ -67,11 +67,15 @@ def spans_of(
     min_silence_ms: int = 300,
     pad_ms: int = 60,
 ) -> list[tuple[int, int]]:
-    """The stretches of speech that probabilities make; arguments as for `speech_spans`.
+    """The stretches of speech that probabilities make, as `speech_spans` finds them.
 
     Args:
         probabilities: one a frame, as `speech_probabilities` gives them.
         samples: length of the sound.
+        threshold: as there.
+        min_speech_ms: as there.
+        min_silence_ms: as there.
+        pad_ms: as there.
     """
     silero = import_speech_library("silero_vad")
     spans = silero.get_speech_timestamps_from_probs(

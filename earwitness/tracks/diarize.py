@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -120,7 +121,7 @@ def one_at_a_time(turns: Sequence[Turn], tracks: Sequence[SpokenTrack]) -> list[
     pieces: list[tuple[int, int, str]] = []
     active: list[Turn] = []
     waiting = list(turns)
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         active = [turn for turn in active if turn.end_ms > start]
         while waiting and waiting[0].start_ms <= start:
             active.append(waiting.pop(0))

@@ -3,12 +3,12 @@
 import hashlib
 import stat
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
-from zlib import error as ZlibError
 
 from earwitness.audio.find import MEDIA_SUFFIXES, check_name, recordings_in
 from earwitness.errors import BadRecording, printable
@@ -23,7 +23,7 @@ MAX_ENTRIES = 2_000
 MAX_BYTES = 64 << 30
 """Of all tracks, unpacked: eight people for four hours as 24-bit WAV are 16 GB."""
 
-DAMAGED = (zipfile.BadZipFile, ZlibError, EOFError)
+DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError)
 """What reading a damaged member of a zip raises."""
 
 _CHUNK = 1 << 20

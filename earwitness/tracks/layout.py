@@ -39,7 +39,7 @@ def layout_of(path: Path, options: RunOptions) -> Layout | None:
     if wanted == "speakers":
         raise UsageError(
             f"tracks is speakers, but {path.name} is one file.",
-            "Give a zip or folder with one sound file a speaker; if its channels are a speaker each: --tracks channels.",
+            "Give a zip or folder with one sound file a speaker, or --tracks channels if each channel is one.",
         )
     return "channels" if wanted == "channels" else None
 

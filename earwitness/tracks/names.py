@@ -1,6 +1,7 @@
 """Speakers' names out of the names of their files, as recorders write them. Nothing else is read from these."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 _NUMBERED = re.compile(r"^\d{1,3}\s*[-_. ]\s*(?=\S)")
@@ -41,9 +42,7 @@ def speaker_names(sources: Sequence[str]) -> list[str | None]:
         files = [stem.rsplit("/", 1)[-1] for stem in stems]
     numbered = all(_NUMBERED.match(file) or _ZOOM.match(file) for file in files)
     found = [_one(file) for file in (files if numbered or len(files) < 2 else _without_common(files))]
-    counts = {
-        name.casefold(): sum(name.casefold() == (other or "").casefold() for other in found) for name in found if name
-    }
+    counts = Counter(name.casefold() for name in found if name)
     return [name if name and counts[name.casefold()] == 1 else None for name in found]
 
 
