@@ -10,11 +10,11 @@ _ZOOM = re.compile(r"^audio(?=[^\W\d_])(.*?\D)\d{6,}$")
 """Zoom: audioAliceSmith11234567890.m4a; a number of the participant and one of the meeting."""
 _DISCORD = re.compile(r"(#\d{1,4}|_0|_\d{4})$")
 """What Discord sets behind names that several people have."""
-_SAYS_NOTHING = re.compile(
-    r"^((audio|track|tr|trk|spur|mic|mike|microphone|input|in|ch|chan|channel|speaker|spk|voice|recording|rec|zoom|"
-    r"file|mono|stereo|left|right|l|r|raw|[a-z]?\d+)[\W_]*)+$",
-    re.IGNORECASE,
+_SAYS_NOTHING = frozenset(
+    "audio track tr trk spur mic mike microphone input in ch chan channel speaker spk voice recording rec zoom file mono "
+    "stereo left right l r raw a b c".split()
 )
+"""Words that name a place in a recorder and nobody."""
 _LONGEST = 80
 
 
@@ -65,4 +65,5 @@ def _one(file: str) -> str | None:
     else:
         file = _DISCORD.sub("", _NUMBERED.sub("", file))
     name = " ".join(file.replace("_", " ").split()).strip(" -.")
-    return None if not name or _SAYS_NOTHING.match(name) else name[:_LONGEST]
+    words = re.findall(r"[^\W\d_]+", name.casefold())
+    return name[:_LONGEST].rstrip() if any(word not in _SAYS_NOTHING for word in words) else None
