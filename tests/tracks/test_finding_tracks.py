@@ -181,7 +181,7 @@ def test_a_zip_that_can_not_be_a_recording_is_refused_in_words(
 ) -> None:
     path = tmp_path / "talk.zip"
     spoil(path)
-    with pytest.raises(BadRecording, match="talk.zip") as caught:
+    with pytest.raises(BadRecording, match=r"talk\.zip") as caught:
         layout_of(path, RunOptions())
     assert found in caught.value.message
     assert caught.value.remedy

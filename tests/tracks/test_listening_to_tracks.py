@@ -1,6 +1,7 @@
 """From tracks to turns, words and a mix: bleed is nobody's speech twice, and one bad track costs only itself."""
 
 import zipfile
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -73,10 +74,11 @@ def test_people_who_speak_at_once_both_keep_their_speech(parted: Parted, tmp_pat
     late = slice(23 * RATE_HZ + 480, 26 * RATE_HZ + 480)
     tracks["sheila"][late] += 10 ** (-15 / 20) * diane
     _, found = heard(write_tracks(tmp_path / "talk", tracks))
-    middle = [turn.speaker for turn in found.turns if turn.start_ms < 24_000 and turn.end_ms > 25_000]
-    assert middle == ["SPEAKER_01", "SPEAKER_00"]
-    alone = [turn for turn in found.exclusive if turn.start_ms < 25_900 and turn.end_ms > 23_100]
-    assert all(a.end_ms <= b.start_ms for a, b in zip(alone, alone[1:], strict=False))
+    both = [(turn.start_ms, turn.end_ms) for turn in found.turns if turn.speaker == "SPEAKER_00"]
+    shared_ms = sum(max(0, min(end, 26_000) - max(start, 23_000)) for start, end in both)
+    assert shared_ms > 1_500  # of three seconds, pauses included
+    assert any(turn.speaker == "SPEAKER_01" and turn.start_ms < 23_000 < 26_000 < turn.end_ms for turn in found.turns)
+    assert all(first.end_ms <= second.start_ms for first, second in pairwise(found.exclusive))
 
 
 def test_a_silent_track_is_a_warning_and_no_speaker(parted: Parted, tmp_path: Path) -> None:
@@ -178,8 +180,8 @@ def test_a_stereo_recording_of_a_room_is_no_set_of_channels(parted: Parted, tmp_
     path = tmp_path / "room.wav"
     soundfile.write(path, np.stack([diane + 0.6 * sheila, 0.6 * diane + sheila], axis=1), RATE_HZ)
     assert validate_recording(path, ValidateSettings()).warnings == []
+    soundfile.write(tmp_path / "mono.wav", diane, RATE_HZ)
     with pytest.raises(BadRecording, match="only one channel"):
-        soundfile.write(tmp_path / "mono.wav", diane, RATE_HZ)
         validated(tmp_path / "mono.wav", "channels")
 
 
