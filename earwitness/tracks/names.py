@@ -11,8 +11,8 @@ _ZOOM = re.compile(r"^audio(?=[^\W\d_])(.*?\D)\d{6,}$")
 _DISCORD = re.compile(r"(#\d{1,4}|_0|_\d{4})$")
 """What Discord sets behind names that several people have."""
 _SAYS_NOTHING = frozenset(
-    "audio track tr trk spur mic mike microphone input in ch chan channel speaker spk voice recording rec zoom file mono "
-    "stereo left right l r raw a b c".split()
+    "audio track tr trk spur mic mike microphone input in ch chan channel speaker spk voice recording rec zoom file "
+    "mono stereo left right l r raw a b c".split()
 )
 """Words that name a place in a recorder and nobody."""
 _LONGEST = 80
