@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from earwitness.audio.channels import channels_apart
 from earwitness.audio.facts import Metrics
 
 Floats = npt.NDArray[np.float32]
@@ -29,12 +30,6 @@ _CLASS_DB = 2.0
 _CLASSES = 64
 _BAND_HZ = 100.0
 _HUGE = 1e12
-
-_LOUD_SHARE = 0.01
-_ALONE = 8.0
-"""9 dB above the next channel: the nearest microphone hears a voice that much louder than one across a table."""
-_ALONE_SHARE = 0.75
-_TALKS_SHARE = 0.1
 
 LUFS_OFFSET = -0.691
 _GATE_ABSOLUTE_LUFS = -70.0
@@ -223,7 +218,7 @@ class Meter:
             speech_dbfs=None if speech is None else round(float(_db(speech)), 1),
             channel_dbfs=channel_dbfs,
             lost_share=self._lost(energies, live),
-            apart=_apart(energies[:, live], live),
+            apart=channels_apart(energies[:, live], live),
         )
 
     def _loudness(self) -> float | None:
@@ -276,26 +271,6 @@ class Meter:
             gone = (kept < 0.125 * expected)[active]
             lost[name] = round(float(np.count_nonzero(gone)) / len(weight), 4)
         return lost
-
-
-def _apart(energies: Doubles, live: list[int]) -> tuple[int, ...]:
-    """Channels that take turns in being the only loud one. In a stereo recording of a room all are about equally loud.
-
-    Args:
-        energies: of each frame and live channel.
-        live: the channels' numbers.
-    """
-    if len(live) < 2:
-        return ()
-    total = energies.sum(axis=1)
-    loud = energies[total > max(float(np.percentile(total, 95)) * _LOUD_SHARE, _DIGITAL_SILENCE)]
-    if not len(loud):
-        return ()
-    ordered = np.sort(loud, axis=1)
-    alone = ordered[:, -1] > _ALONE * ordered[:, -2]
-    leads = np.bincount(loud.argmax(axis=1)[alone], minlength=len(live)) / len(loud)
-    who = tuple(channel for channel, share in zip(live, leads, strict=True) if share >= _TALKS_SHARE)
-    return who if len(who) > 1 and alone.mean() >= _ALONE_SHARE else ()
 
 
 def gated_loudness(blocks: Doubles) -> float | None:
