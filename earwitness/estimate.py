@@ -8,11 +8,13 @@ from earwitness.options import ClipSettings, TranscribeSettings
 from earwitness.result import Estimate
 from earwitness.speech import assemblyai_recogniser, openai_recogniser
 from earwitness.speech.second_hearing import MOST_SHARE
+from earwitness.tracks.facts import TracksValidated
 
 # Seconds of work a second of sound: the slower of two runs of the demo's scene (254 s) on two cores, rounded up. The
 # first recording of a process also loads the models (the start below). What was not timed there counts as _UNKNOWN.
 _WORK_PER_SECOND = {
     ("diarize", "bundled"): 0.4,
+    ("diarize", "tracks"): 0.05,
     ("transcribe", "sidecar"): 0.01,
     ("align", "bundled"): 0.2,
     ("summarize", "extractive"): 0.005,
@@ -35,6 +37,9 @@ _VIDEO_CLIP_BYTES, _SOUND_CLIP_BYTES = 4_000_000, 500_000
 # 16 kHz FLAC of speech and the listening copy
 _BYTES_PER_SECOND = 18_000 + 9_000
 _PAGE_BYTES = 3_000_000
+# decoding, voice activity and muting; two copies a track, and its share of the mix
+_WORK_A_TRACK = 0.05
+_BYTES_A_TRACK = 50_000
 
 
 def estimate(
@@ -49,11 +54,12 @@ def estimate(
         transcribe: whether a hosted service may be asked twice.
     """
     length_s = validated.facts.duration_ms / 1000
+    tracks = len(validated.tracks) if isinstance(validated, TracksValidated) else 0
     chosen = {"align": "bundled", "summarize": "extractive"} | {stage: use.name for stage, use in engines.items()}
     work = {stage: _WORK_PER_SECOND.get((stage, chosen[stage]), _UNKNOWN) for stage in _SPEECH_STAGES}
     unknown = [stage for stage in _SPEECH_STAGES if (stage, chosen[stage]) not in _WORK_PER_SECOND]
     # diarize and transcribe run side by side
-    rate = max(work["diarize"], work["transcribe"]) + work["align"] + work["summarize"]
+    rate = max(work["diarize"], work["transcribe"]) + work["align"] + work["summarize"] + _WORK_A_TRACK * tracks
     possible = min(clips.count, int(length_s // clips.min_s))
     clip_s, clip_bytes = (_VIDEO_CLIP_S, _VIDEO_CLIP_BYTES) if clips.video else (_SOUND_CLIP_S, _SOUND_CLIP_BYTES)
     cost_usd, price = _cost(engines, length_s, twice=transcribe.hear_again == "always")
@@ -63,7 +69,8 @@ def estimate(
     return Estimate(
         seconds=round(_STARTING_S + rate * length_s + clip_s * possible, 1),
         # everything lies in the store and in the bundle
-        storage_bytes=2 * round(_BYTES_PER_SECOND * length_s + clip_bytes * possible + _PAGE_BYTES),
+        storage_bytes=2 * round(_BYTES_PER_SECOND * length_s + clip_bytes * possible + _PAGE_BYTES)
+        + round(_BYTES_A_TRACK * tracks * length_s),
         cost_usd=cost_usd,
         basis=basis,
     )

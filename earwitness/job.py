@@ -1,5 +1,6 @@
 """Everything that is decided about one recording before anybody listens to it."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ from earwitness.speech.sidecar import find_sidecar
 from earwitness.speech.transcribe import choose_recogniser
 from earwitness.storage.store import sha256_file
 from earwitness.storage.whereabouts import last_seen, remember
+from earwitness.tracks.diarize import tracks_engine
+from earwitness.tracks.facts import Layout
+from earwitness.tracks.layout import digest_for, digest_or_nothing, layout_of, speech_engine
 from earwitness.words.cast import Cast, load_cast
 
 HEARING = ("validate", "preprocess", "listen", "diarize", "transcribe", "align")
@@ -34,6 +38,7 @@ class Job(Record):
     sha256: str
     recording_id: str
     slice_ms: tuple[int, int] | None
+    layout: Layout | None = Field(default=None, description="what its tracks are; None: it is one sound")
     options: RunOptions
     cast: Cast | None
     corrections: Corrections = Field(default_factory=Corrections)
@@ -74,31 +79,35 @@ def plan_job(path: Path, options: RunOptions) -> Job:
     if is_bundle(path):
         return plan_again(path, options)
     resolved = resolve(options)
+    layout = layout_of(path, options)
     cast = load_cast(options.cast) if options.cast else None
     sidecar = _given_transcript(resolved) or _sidecar_of(path, resolved)
-    digest = _digest(path)
+    digest = _digest(path, layout)
     slice_ms = parse_slice(options.slice) if options.slice else None
     ffmpeg = EngineUse(name="ffmpeg", version=ffmpeg_info().version)
-    name = recording_id(path.name, digest, slice_ms)
+    apart = layout if layout != "mixed" else None
+    source_name = path.resolve().name
+    name = recording_id(source_name if path.is_dir() else path.name, digest, slice_ms)
     remember(digest, path)
     if sidecar:
         remember(sha256_file(sidecar), sidecar)
     return Job(
         source=path,
-        source_name=path.name,
+        source_name=source_name,
         sha256=digest,
         recording_id=name,
         slice_ms=slice_ms,
-        options=_count_from_cast(resolved, cast),
+        layout=layout,
+        options=resolved if apart else _count_from_cast(resolved, cast),
         cast=cast,
         corrections=_corrections(options, options.out / name / CORRECTIONS),
         sidecar=sidecar,
         sidecar_sha256=sha256_file(sidecar) if sidecar else None,
         engines={
             "validate": ffmpeg,
-            "preprocess": ffmpeg,
+            "preprocess": speech_engine(ffmpeg, layout),
             "listen": ffmpeg,
-            "diarize": choose_diarizer(resolved.diarize),
+            "diarize": tracks_engine(apart, resolved.diarize.engine) if apart else choose_diarizer(resolved.diarize),
             "transcribe": choose_recogniser(resolved.transcribe, sidecar),
         },
     )
@@ -119,8 +128,8 @@ def plan_again(folder: Path, options: RunOptions) -> Job:
             f"The bundle {folder} was renamed: it is called {recorded.recording_id}.",
             "Give the folder that name again.",
         )
-    for name in ("profile", "slice", "transcript", "speakers", "min_speakers", "max_speakers"):
-        if name in options.model_fields_set and getattr(options, name) is not None:
+    for name in ("profile", "slice", "transcript", "speakers", "min_speakers", "max_speakers", "tracks"):
+        if name in options.model_fields_set and getattr(options, name) not in (None, "auto"):
             raise UsageError(
                 f"{name} can't be changed for a bundle, which is {folder}.", "Run the recording itself with it."
             )
@@ -133,7 +142,9 @@ def plan_again(folder: Path, options: RunOptions) -> Job:
     resolved = resolve(
         wanted.model_copy(update={"limits": options.limits, "dry_run": options.dry_run, "out": folder.parent})
     )
-    source = last_seen(recorded.source.sha256)
+    layout = recorded.tracks.layout if recorded.tracks else None
+    apart = layout if layout != "mixed" else None
+    source = last_seen(recorded.source.sha256, partial(digest_or_nothing, layout=layout))
     missing = {part.stage for part in recorded.missing}
     known = {stage: use for stage, use in recorded.engines.items() if stage in HEARING and stage not in missing}
     transcript = known.get("transcribe")
@@ -146,6 +157,7 @@ def plan_again(folder: Path, options: RunOptions) -> Job:
         sha256=recorded.source.sha256,
         recording_id=recorded.recording_id,
         slice_ms=(round(span.start_s * 1000), round(span.end_s * 1000)) if span else None,
+        layout=layout,
         options=resolved,
         cast=load_cast(options.cast) if options.cast else recorded.cast,
         corrections=_corrections(options, folder / CORRECTIONS),
@@ -153,9 +165,17 @@ def plan_again(folder: Path, options: RunOptions) -> Job:
         sidecar_sha256=transcript.model if sidecar and transcript else None,
         engines={
             "validate": ffmpeg,
-            "preprocess": ffmpeg,
+            "preprocess": speech_engine(ffmpeg, layout),
             "listen": ffmpeg,
-            **({} if "diarize" in known else {"diarize": choose_diarizer(resolved.diarize)}),
+            **(
+                {}
+                if "diarize" in known
+                else {
+                    "diarize": tracks_engine(apart, resolved.diarize.engine)
+                    if apart
+                    else choose_diarizer(resolved.diarize)
+                }
+            ),
             **({} if "transcribe" in known else {"transcribe": choose_recogniser(resolved.transcribe, None)}),
             **known,
         },
@@ -171,8 +191,8 @@ def found_again(bundle: Bundle, recording: Path) -> None:
         BadRecording: there is no readable file at `recording`.
         UsageError: it is another recording.
     """
-    source = bundle.recording.source
-    if _digest(recording) != source.sha256:
+    source, tracks = bundle.recording.source, bundle.recording.tracks
+    if _digest(recording, tracks.layout if tracks else None) != source.sha256:
         raise UsageError(
             f"{recording} is not the recording of this bundle: its content is another.",
             f"Give the file that was called {source.name} (SHA-256 {source.sha256[:12]}…).",
@@ -195,14 +215,13 @@ def _corrections(options: RunOptions, kept: Path) -> Corrections:
     return load_corrections(kept) if kept.is_file() else Corrections()
 
 
-def _digest(path: Path) -> str:
-    remedy = "Give the path of a sound or video file, or of a folder that holds some."
-    if path.is_dir():
-        raise BadRecording(f"{path} is a folder that holds no recording.", remedy)
+def _digest(path: Path, layout: Layout | None) -> str:
     try:
-        return sha256_file(path)
+        return digest_for(path, layout)
     except FileNotFoundError as error:
-        raise BadRecording(f"There is no file at {path}.", remedy) from error
+        raise BadRecording(
+            f"There is no file at {path}.", "Give the path of a sound or video file, or of a folder that holds some."
+        ) from error
     except OSError as error:
         raise BadRecording(f"{path} can't be read ({error.strerror}).", "Check its permissions.") from error
 

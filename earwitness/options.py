@@ -249,6 +249,11 @@ class RunOptions(BaseModel):
     speakers: int | None = Field(default=None, ge=1, le=50, description="exact number of speakers, if known")
     min_speakers: int | None = Field(default=None, ge=1, le=50, description="at least this many speakers")
     max_speakers: int | None = Field(default=None, ge=1, le=50, description="at most this many speakers")
+    tracks: Literal["auto", "mixed", "speakers", "channels"] = Field(
+        default="auto",
+        description="speakers: one file a speaker, in a zip or folder; channels: one channel a speaker; mixed: all "
+        "speakers in one sound; auto: speakers for a zip of sound files, else mixed",
+    )
     slice: str | None = Field(default=None, description="only this part, e.g. 10:00-12:00")
     dry_run: bool = Field(default=False, description="check the recording, estimate time, storage and cost, and stop")
     validate_: ValidateSettings = Field(

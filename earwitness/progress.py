@@ -26,3 +26,12 @@ def part_of(progress: Progress, start: float, end: float) -> Progress:
         progress(start + (end - start) * min(1.0, max(0.0, share)), note)
 
     return report
+
+
+def naming(who: str, progress: Progress) -> Progress:
+    """Progress whose notes begin with what is at work, where it is one of several."""
+
+    def report(share: float, note: str = "") -> None:
+        progress(share, f"{who}: {note}" if note else who)
+
+    return report

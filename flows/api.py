@@ -21,8 +21,9 @@ def run_flow(path: PathArgument | Sequence[PathArgument], **options: Any) -> Run
     """Process a recording, or several.
 
     Args:
-        path: a sound or video file, a folder that stands for every recording in it, or a list of both. A bundle
-            stands for its recording and is made anew in its place, with its own settings and `corrections`.
+        path: a sound or video file, a zip of sound files with one speaker each, a folder that stands for every
+            recording in it (with `tracks="speakers"` for one recording), or a list of these. A bundle stands for its
+            recording and is made anew in its place, with its own settings and `corrections`.
         **options: the fields of `earwitness.options.RunOptions`: `profile="podcast"`, `out="bundles"`,
             `cast="cast.yaml"`, `transcript="talk.srt"`, `speakers=4`, `clip={"count": 2}`, ...
 
@@ -37,7 +38,7 @@ def run_flow(path: PathArgument | Sequence[PathArgument], **options: Any) -> Run
     chosen = read_options(options)
     check_options(chosen)
     if isinstance(path, str | PathLike):
-        single = not Path(path).is_dir() or is_bundle(Path(path))
+        single = not Path(path).is_dir() or is_bundle(Path(path)) or chosen.tracks == "speakers"
         return _one(Path(path), chosen) if single else _many([Path(path)], chosen)
     return _many([Path(item) for item in path], chosen)
 

@@ -25,7 +25,7 @@ def process_batch(paths: list[Path], options: RunOptions | None = None) -> list[
     with one_summary():
         results = [
             refused_by_name(path, options) or result_of(process_recording(path, options, return_state=True))
-            for path in expand(paths)
+            for path in expand(paths, whole_folders=options.tracks == "speakers")
         ]
     show_batch(results)
     tell_of_batch(results)

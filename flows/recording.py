@@ -37,7 +37,7 @@ def process_recording(path: Path, options: RunOptions | None = None) -> State[Ru
     """Who said what and when, cited notes, clips and an archive-ready bundle of one recording.
 
     Args:
-        path: a sound or video file that the worker can read; or a bundle, which is made anew with `corrections`.
+        path: a recording that the worker can read, see `tracks`; or a bundle, which is made anew with `corrections`.
         options: everything that can be set; leave empty for a tabletop session with the best engines at hand.
     """
     with Run(path, options or RunOptions()) as run:
@@ -51,6 +51,7 @@ def process_recording(path: Path, options: RunOptions | None = None) -> State[Ru
             slice_ms=job.slice_ms,
             settings=want.validate_,
             engine=engines["validate"],
+            layout=job.layout,
         )
         refuse_if_unusable(validated)
         run.duration_ms = validated.facts.duration_ms
@@ -60,8 +61,9 @@ def process_recording(path: Path, options: RunOptions | None = None) -> State[Ru
             return run.state()
         run.expect(forecast)
 
-        speech = run.do(preprocess, validated=validated, settings=want.preprocess, engine=engines["preprocess"])
-        limit_s = time_limit_s(want.limits, speech.duration_ms)
+        limit_s = time_limit_s(want.limits, run.duration_ms)
+        cleaning, engine = want.preprocess, engines["preprocess"]
+        speech = run.do(preprocess, validated=validated, settings=cleaning, engine=engine, time_limit_s=limit_s)
 
         listening_copy = run.start(
             listen, path=job.source, validated=validated, settings=want.listen, engine=engines["listen"]

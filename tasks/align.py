@@ -6,6 +6,8 @@ from earwitness.engines.supervisor import run_supervised
 from earwitness.options import AlignSettings
 from earwitness.speech.segments import Transcribed
 from earwitness.speech.turns import Diarized
+from earwitness.tracks.align import align_tracks, labels_of
+from earwitness.tracks.facts import TracksPreprocessed
 from earwitness.words.align import ESTIMATED, estimate_words
 from earwitness.words.align import align as time_words
 from earwitness.words.transcript import Aligned, read_words
@@ -27,10 +29,11 @@ def align(
     """Words with times and diarization labels; names come later, so that renaming recomputes nothing here."""
     from expectations.words import frame
 
+    of_tracks = isinstance(speech, TracksPreprocessed)
     result = run_supervised(
         "words",
-        time_words,
-        speech.speech.path,
+        align_tracks if of_tracks else time_words,
+        speech if of_tracks else speech.speech.path,
         transcribed,
         diarized,
         settings,
@@ -46,5 +49,6 @@ def share_out(speech: Preprocessed, transcribed: Transcribed, diarized: Diarized
     from expectations.words import frame
 
     engine = run.use("align", ESTIMATED)
-    result = estimate_words(speech.speech.path, transcribed, diarized, run.options.align, engine)
+    known = labels_of(transcribed.segments, speech.tracks) if isinstance(speech, TracksPreprocessed) else None
+    result = estimate_words(speech.speech.path, transcribed, diarized, run.options.align, engine, known)
     return hold_to_contract(result, "words", frame(read_words(result.words.path)), duration_s=speech.duration_ms / 1000)

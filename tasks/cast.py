@@ -8,6 +8,7 @@ from earwitness.audio.facts import Preprocessed
 from earwitness.corrections.voices import rename
 from earwitness.job import Job
 from earwitness.speech.turns import Diarized
+from earwitness.tracks.facts import TracksPreprocessed
 from earwitness.voices.hear import Named, name_those_heard
 from earwitness.words.naming import name_speakers
 from earwitness.words.transcript import Aligned, read_words
@@ -18,8 +19,8 @@ from tasks.run import Run
 def name_voices(speech: Preprocessed, diarized: Diarized | None, aligned: Aligned | None, job: Job) -> Named:
     """Every voice that was found or that the transcript names, and who it is.
 
-    Corrections, the cast and the transcript say so, and where they are silent the voices that are enrolled. Never
-    cached: what was enrolled or erased holds from the next run on.
+    Corrections, the cast, the transcript and the names of tracks say so, and where they are silent the voices that are
+    enrolled. Never cached: what was enrolled or erased holds from the next run on.
     """
     talk_ms: Counter[str] = Counter()
     for turn in diarized.turns if diarized else []:
@@ -27,7 +28,8 @@ def name_voices(speech: Preprocessed, diarized: Diarized | None, aligned: Aligne
     for word in read_words(aligned.words.path) if aligned else []:
         if word.speaker and (diarized is None or word.speaker not in talk_ms):
             talk_ms[word.speaker] += word.end_ms - word.start_ms
-    speakers = name_speakers(sorted(talk_ms), aligned.names if aligned else {}, job.cast, dict(talk_ms))
+    tracks = speech.names() if isinstance(speech, TracksPreprocessed) else {}
+    speakers = name_speakers(sorted(talk_ms), aligned.names if aligned else {}, job.cast, dict(talk_ms), tracks)
     speakers = rename(speakers, job.corrections.names, job.cast)
     return name_those_heard(speakers, diarized, speech.speech.path, job.cast, job.options.voices, talk_ms)
 

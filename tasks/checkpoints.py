@@ -34,13 +34,15 @@ from earwitness.words.cast import Speaker
 class StageKey(CachePolicy):
     """Key of a stage: its name and version, and the content of the inputs that matter, nothing else.
 
-    Inputs named in `unkeyed` (paths, time limits) have no say. An engine counts with its name, version and model; a
-    file with its digest; an upstream result with its content, times apart.
+    Inputs named in `unkeyed` (paths, time limits) have no say. Those named in `optional` came later than checkpoints
+    that are still of use: where one is None, the key is what it was without it. An engine counts with its name,
+    version and model; a file with its digest; an upstream result with its content, times apart.
     """
 
     stage: str = ""
     version: str = ""
     unkeyed: frozenset[str] = field(default_factory=frozenset)
+    optional: frozenset[str] = field(default_factory=frozenset)
 
     def compute_key(
         self,
@@ -54,6 +56,7 @@ class StageKey(CachePolicy):
         It is marked for everybody whom the stage will name by voice, so that forgetting a voice finds it.
         """
         body = {name: content_of(value) for name, value in inputs.items() if name not in self.unkeyed}
+        body = {name: value for name, value in body.items() if value is not None or name not in self.optional}
         return marked(self.stage, digest_of([self.stage, self.version, body]), _voices_behind(list(inputs.values())))
 
 

@@ -6,6 +6,8 @@ from earwitness.engines.supervisor import run_supervised
 from earwitness.options import DiarizeSettings
 from earwitness.speech.diarize import diarize as find_speakers
 from earwitness.speech.turns import Diarized
+from earwitness.tracks.diarize import diarize_tracks
+from earwitness.tracks.facts import TracksPreprocessed
 from tasks.contracts import hold_to_contract
 from tasks.progress import stage_progress
 from tasks.stage import stage
@@ -16,11 +18,11 @@ def diarize(speech: Preprocessed, settings: DiarizeSettings, engine: EngineUse, 
     """Turns, one voice embedding a speaker, and how sure the number of speakers is."""
     from expectations.turns import frame
 
+    of_tracks = isinstance(speech, TracksPreprocessed)
     result = run_supervised(
         "diarize",
-        find_speakers,
-        speech.speech.path,
-        settings,
+        diarize_tracks if of_tracks else find_speakers,
+        *((speech, settings.speakers) if of_tracks else (speech.speech.path, settings)),
         engine,
         timeout_s=time_limit_s,
         share=0.5,  # transcribe runs beside it, and takes longer

@@ -29,13 +29,16 @@ R = TypeVar("R", bound=StageResult)
 HOUR_MS = 3_600_000
 
 
-def stage(name: str, *, version: str, unkeyed: tuple[str, ...] = ()) -> Callable[[Callable[P, R]], Task[P, R]]:
+def stage(
+    name: str, *, version: str, unkeyed: tuple[str, ...] = (), optional: tuple[str, ...] = ()
+) -> Callable[[Callable[P, R]], Task[P, R]]:
     """Make a stage of a function.
 
     Args:
         name: as users know it; also the task's name in Prefect.
         version: raise it when the same inputs give another answer.
         unkeyed: inputs that must not decide whether an earlier answer still holds.
+        optional: inputs that decide it only where they are not None.
     """
 
     def wrap(function: Callable[P, R]) -> Task[P, R]:
@@ -59,7 +62,9 @@ def stage(name: str, *, version: str, unkeyed: tuple[str, ...] = ()) -> Callable
         return task(
             name=name,
             task_run_name=name,
-            cache_policy=StageKey(stage=name, version=version, unkeyed=frozenset(unkeyed)),
+            cache_policy=StageKey(
+                stage=name, version=version, unkeyed=frozenset(unkeyed), optional=frozenset(optional)
+            ),
             persist_result=True,
             result_serializer="json",
             cache_result_in_memory=False,

@@ -8,6 +8,8 @@ from earwitness.engines.supervisor import run_supervised
 from earwitness.options import TranscribeSettings
 from earwitness.speech.segments import Transcribed
 from earwitness.speech.transcribe import transcribe as find_words
+from earwitness.tracks.facts import TracksPreprocessed
+from earwitness.tracks.transcribe import transcribe_tracks
 from earwitness.words.cast import Cast
 from earwitness.words.naming import vocabulary
 from tasks.progress import stage_progress
@@ -26,6 +28,17 @@ def transcribe(
 ) -> Transcribed:
     """Segments of text; a further try after a crash works on smaller batches."""
     smaller = settings.model_copy(update={"batch_size": max(1, settings.batch_size >> (attempt() - 1))})
+    if isinstance(speech, TracksPreprocessed) and engine.name != "sidecar":
+        return run_supervised(
+            "words",
+            transcribe_tracks,
+            speech,
+            smaller,
+            engine,
+            vocabulary,
+            timeout_s=time_limit_s,
+            progress=stage_progress("transcribe"),
+        )
     return run_supervised(
         "words",
         find_words,

@@ -14,6 +14,7 @@ from earwitness.checks.finding import Finding
 from earwitness.corrections.corrections import Corrections
 from earwitness.engines.engine import EngineUse
 from earwitness.schema import SCHEMA_VERSION, Provenance, Record, StageResult
+from earwitness.tracks.facts import Layout, TracksPreprocessed, TracksValidated
 from earwitness.words.cast import Cast
 from earwitness.words.transcript import Utterance
 
@@ -51,6 +52,27 @@ class Source(Record):
     tags: dict[str, str] = Field(default_factory=dict)
 
 
+class RecordedTrack(Record):
+    """A file or channel with one speaker."""
+
+    source: str = Field(description="path inside the zip or folder; or channel 1, channel 2, ...")
+    label: str | None = Field(default=None, description="of its speaker; absent: nobody speaks on it, or it is mixed")
+    codec: str | None = Field(default=None, description="absent, like all that follows, where it could not be read")
+    sample_rate_hz: int | None = None
+    channels: int | None = None
+    duration_s: float | None = None
+    loudness_lufs: float | None = None
+    score: float | None = Field(default=None, description="quality of its sound, 0 to 1")
+    left_out: str | None = Field(default=None, description="why it is not in the recording; absent: it is")
+
+
+class RecordedTracks(Record):
+    """How a recording was taken apart."""
+
+    layout: Layout = Field(description="speakers: one file a speaker; channels: one channel a speaker; mixed: neither")
+    tracks: list[RecordedTrack]
+
+
 class Slice(Record):
     """The part that was asked for; all other times count from its start."""
 
@@ -65,7 +87,7 @@ class RecordedSpeaker(Record):
     name: str = Field(description="display name: used everywhere else in the bundle")
     character: str | None = None
     role: str | None = None
-    named_by: Literal["transcript", "cast", "correction", "voice", "nobody"]
+    named_by: Literal["transcript", "track", "cast", "correction", "voice", "nobody"]
     voice_score: float | None = Field(
         default=None, description="likeness (cosine) to the enrolled voice that gave the name; absent otherwise"
     )
@@ -101,6 +123,7 @@ class RecordingJson(Record):
     warnings: list[str] = Field(default_factory=list)
     profile: str
     source: Source
+    tracks: RecordedTracks | None = Field(default=None, description="its files or channels; absent: it is one sound")
     slice: Slice | None = None
     duration_s: float = Field(description="of what was worked on")
     language: str | None = Field(default=None, description="ISO 639-1; und when unknown; absent without a transcript")
@@ -169,6 +192,7 @@ def describe_recording(
             mixdown=facts.mixdown,
             tags=dict(sorted(facts.tags.items())),
         ),
+        tracks=_tracks(findings),
         slice=Slice(start_s=facts.slice_ms[0] / 1000, end_s=facts.slice_ms[1] / 1000) if facts.slice_ms else None,
         duration_s=findings.preprocessed.duration_ms / 1000,
         language=found.language if found else None,
@@ -186,6 +210,29 @@ def describe_recording(
         doubts=doubt_ledger(findings, utterances, names),
         checks=list(checks),
     )
+
+
+def _tracks(findings: Findings) -> RecordedTracks | None:
+    validated, speech = findings.validated, findings.preprocessed
+    if not isinstance(validated, TracksValidated):
+        return None
+    spoken = speech.tracks if isinstance(speech, TracksPreprocessed) else []
+    labels = {track.source: track.label for track in spoken if track.spans}
+    read = [
+        RecordedTrack(
+            source=track.source,
+            label=labels.get(track.source),
+            codec=track.validated.facts.codec,
+            sample_rate_hz=track.validated.facts.sample_rate_hz,
+            channels=track.validated.facts.channels,
+            duration_s=track.validated.facts.duration_ms / 1000,
+            loudness_lufs=track.validated.quality.metrics.loudness_lufs,
+            score=track.validated.quality.score,
+        )
+        for track in validated.tracks
+    ]
+    left_out = [RecordedTrack(source=track.source, left_out=track.reason) for track in validated.left_out]
+    return RecordedTracks(layout=validated.layout, tracks=[*read, *left_out])
 
 
 def display_names(findings: Findings) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Which recordings a path stands for."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from earwitness.errors import BadRecording
@@ -32,8 +32,12 @@ def check_name(path: Path) -> None:
         ) from error
 
 
-def recordings_in(folder: Path) -> list[Path]:
+def recordings_in(folder: Path, also: Callable[[Path], bool] = lambda path: False) -> list[Path]:
     """Every recording below a folder, sorted; hidden files, links and finished bundles are passed over.
+
+    Args:
+        folder: to look through.
+        also: whether a file with another ending is one too.
 
     Raises:
         BadRecording: there is none.
@@ -46,7 +50,9 @@ def recordings_in(folder: Path) -> list[Path]:
         folders[:] = sorted(name for name in folders if not name.startswith((".", "@", "__MACOSX")))
         for name in sorted(files):
             path = Path(parent) / name
-            if path.suffix.lower() in MEDIA_SUFFIXES and not name.startswith(".") and not path.is_symlink():
+            if name.startswith(".") or path.is_symlink():
+                continue
+            if path.suffix.lower() in MEDIA_SUFFIXES or also(path):
                 found.append(path)
     if not found:
         raise BadRecording(
@@ -56,15 +62,23 @@ def recordings_in(folder: Path) -> list[Path]:
     return found
 
 
-def expand(paths: Iterable[Path]) -> list[Path]:
+def expand(paths: Iterable[Path], *, whole_folders: bool = False) -> list[Path]:
     """Folders become their recordings; anything else stays, found or not, each path once.
 
     An empty folder stays too: processing it reports what is wrong, and the rest of the batch goes on.
+
+    Args:
+        paths: files and folders.
+        whole_folders: a folder is one recording, with one file a speaker.
     """
+    from earwitness.tracks.find import holds_tracks
+
     result: dict[Path, None] = {}
     for path in paths:
         try:
-            result.update(dict.fromkeys(recordings_in(path) if path.is_dir() else [path]))
+            result.update(
+                dict.fromkeys(recordings_in(path, holds_tracks) if path.is_dir() and not whole_folders else [path])
+            )
         except BadRecording:
             result[path] = None
     return list(result)

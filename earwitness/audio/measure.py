@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from earwitness.audio.channels import channels_apart
 from earwitness.audio.facts import Metrics
 
 Floats = npt.NDArray[np.float32]
@@ -51,6 +52,8 @@ class Measured:
     lost_share: dict[str, float] = field(default_factory=dict)
     """How much of the sound would vanish in a mix: `average`, `difference` (two channels), `0`, `1`, ... (one channel
     alone)."""
+    apart: tuple[int, ...] = ()
+    """Channels that hardly ever sound together, as those of people with a microphone each; empty: they do."""
 
 
 def frame_samples(rate_hz: int) -> int:
@@ -215,6 +218,7 @@ class Meter:
             speech_dbfs=None if speech is None else round(float(_db(speech)), 1),
             channel_dbfs=channel_dbfs,
             lost_share=self._lost(energies, live),
+            apart=channels_apart(energies[:, live], live),
         )
 
     def _loudness(self) -> float | None:

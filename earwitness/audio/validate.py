@@ -95,7 +95,22 @@ def validate_recording(
     )
     reading = _reading(facts, decoded, ending)
     progress(1.0, f"measured {duration_ms / 1000:.0f} s")
-    return Validated(facts=facts, quality=assess(measured.metrics, reading, settings), decoded=copy)
+    return Validated(
+        facts=facts,
+        quality=assess(measured.metrics, reading, settings),
+        decoded=copy,
+        warnings=_about_channels(measured.apart),
+    )
+
+
+def _about_channels(apart: tuple[int, ...]) -> list[str]:
+    if not apart:
+        return []
+    numbers = " and ".join(str(channel + 1) for channel in apart)
+    return [
+        f"Channels {numbers} hardly ever sound together, as if each had its own speaker. If that is so, run with "
+        "--tracks channels: who speaks is then known and need not be found out."
+    ]
 
 
 def refuse_if_unusable(validated: Validated) -> None:

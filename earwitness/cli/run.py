@@ -27,6 +27,11 @@ from earwitness.result import Outcome, RunResult
 @click.option("--speakers", type=int, metavar="N", help="Exact number of speakers.")
 @click.option("--min-speakers", type=int, metavar="N", help="At least this many.")
 @click.option("--max-speakers", type=int, metavar="N", help="At most this many.")
+@click.option(
+    "--tracks",
+    type=click.Choice(["auto", "mixed", "speakers", "channels"]),
+    help="One file a speaker (speakers: zip or folder) or one channel a speaker (channels) [auto].",
+)
 @click.option("--slice", "slice_", metavar="START-END", help="Only this part, e.g. 10:00-12:00.")
 @click.option(
     "--set", "settings", multiple=True, metavar="STAGE.KEY=VALUE", help="Any other setting (docs/options.md)."
@@ -42,14 +47,15 @@ def run(
     verbose: bool,
     **given: Any,
 ) -> int:
-    """Process recordings; a folder stands for every recording in it."""
+    """Process recordings; a folder stands for every recording in it, a zip for one with a file a speaker."""
     values = {key: value for key, value in given.items() if value not in (None, False)}
     if slice_ is not None:
         values["slice"] = slice_
     for item in settings:
         _set(values, item)
     options = read_options(values)
-    if options.transcript is not None and (len(paths) > 1 or paths[0].is_dir()):
+    single = len(paths) == 1 and (options.tracks == "speakers" or not paths[0].is_dir())
+    if options.transcript is not None and not single:
         raise UsageError(
             "--transcript belongs to one recording, but several were given.",
             "Name each transcript after its recording and put it beside it.",
@@ -76,7 +82,8 @@ def process(paths: Sequence[Path], values: dict[str, Any], *, verbose: bool) -> 
         from tasks.progress import listening
 
         with listening(display.show):
-            if len(paths) == 1 and (not paths[0].is_dir() or is_bundle(paths[0])):
+            as_tracks = values.get("tracks") == "speakers"
+            if len(paths) == 1 and (as_tracks or not paths[0].is_dir() or is_bundle(paths[0])):
                 return [run_flow(paths[0], **values)]
             return run_flow(list(paths), **values)
 

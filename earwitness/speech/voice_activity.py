@@ -48,6 +48,35 @@ def speech_spans(
         StorageError: the file can't be read.
     """
     probabilities, samples = speech_probabilities(path, progress)
+    return spans_of(
+        probabilities,
+        samples,
+        threshold=threshold,
+        min_speech_ms=min_speech_ms,
+        min_silence_ms=min_silence_ms,
+        pad_ms=pad_ms,
+    )
+
+
+def spans_of(
+    probabilities: Samples,
+    samples: int,
+    *,
+    threshold: float = 0.5,
+    min_speech_ms: int = 250,
+    min_silence_ms: int = 300,
+    pad_ms: int = 60,
+) -> list[tuple[int, int]]:
+    """The stretches of speech that probabilities make, as `speech_spans` finds them.
+
+    Args:
+        probabilities: one a frame, as `speech_probabilities` gives them.
+        samples: length of the sound.
+        threshold: as there.
+        min_speech_ms: as there.
+        min_silence_ms: as there.
+        pad_ms: as there.
+    """
     silero = import_speech_library("silero_vad")
     spans = silero.get_speech_timestamps_from_probs(
         probabilities.tolist(),

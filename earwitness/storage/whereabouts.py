@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from earwitness.home import home
@@ -16,11 +17,16 @@ def remember(sha256: str, path: Path) -> None:
         write_whole(_folder() / sha256, os.fsencode(path.absolute()))
 
 
-def last_seen(sha256: str) -> Path | None:
-    """The file with this content, if it still lies where it was last seen, unaltered."""
+def last_seen(sha256: str, digest: Callable[[Path], str] = sha256_file) -> Path | None:
+    """The file with this content, if it still lies where it was last seen, unaltered.
+
+    Args:
+        sha256: what it is known by.
+        digest: how that is computed; for folders too where it can be.
+    """
     try:
         path = Path(os.fsdecode((_folder() / sha256).read_bytes()))
-        return path if path.is_file() and sha256_file(path) == sha256 else None
+        return path if path.exists() and digest(path) == sha256 else None
     except (OSError, ValueError):
         return None
 

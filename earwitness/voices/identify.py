@@ -91,7 +91,7 @@ def name_by_voice(
         if label not in sure and found and found[0].score >= DOUBTFUL:
             doubts.append(_unsure(label, found, names, short=not _long(label, talk_ms)))
     for speaker in speakers:
-        contrary = sure.get(speaker.label) if speaker.named_by in {"transcript", "cast"} else None
+        contrary = sure.get(speaker.label) if speaker.named_by in {"transcript", "track", "cast"} else None
         if contrary and names[contrary.name].casefold() != speaker.name.casefold():
             doubts.append(_contradicts(speaker, names[contrary.name], contrary))
     named = [_named(speaker, given[speaker.label], cast) if speaker.label in given else speaker for speaker in speakers]

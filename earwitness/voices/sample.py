@@ -118,7 +118,7 @@ def portraits(speech: Path, turns: Sequence[Turn], progress: Progress = no_progr
 
 def stored_portraits(diarized: Diarized) -> dict[str, Vectors]:
     """The embeddings that diarization left, if our encoder made them and nobody had them erased; else none."""
-    if diarized.engine.name != "bundled" or not diarized.engine.model.endswith(
+    if diarized.engine.name not in {"bundled", "tracks"} or not diarized.engine.model.endswith(
         f"voice encoder of resemblyzer {version('resemblyzer')}"
     ):
         return {}

@@ -1,6 +1,6 @@
 """Giving each word of a transcript its time and its speaker."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from earwitness.audio.pcm import speech_duration_ms
@@ -72,8 +72,8 @@ def align(
     """
     duration_ms = speech_duration_ms(speech)
     segments = [segment for segment in transcribed.segments if segment.text.split()]
-    placed = _place(speech, segments, transcribed, settings, engine, duration_ms, part_of(progress, 0, 0.95))
-    found = _into_words(segments, placed, transcribed, diarized, settings, engine, duration_ms)
+    placed = place_words(speech, segments, transcribed, settings, engine, duration_ms, part_of(progress, 0, 0.95))
+    found = words_of(segments, placed, transcribed, diarized, settings, engine, duration_ms)
     progress(1.0, f"{found.word_count} words")
     return found
 
@@ -87,7 +87,12 @@ ESTIMATED = EngineUse(
 
 
 def estimate_words(
-    speech: Path, transcribed: Transcribed, diarized: Diarized | None, settings: AlignSettings, engine: EngineUse
+    speech: Path,
+    transcribed: Transcribed,
+    diarized: Diarized | None,
+    settings: AlignSettings,
+    engine: EngineUse,
+    known: Mapping[str, str] | None = None,
 ) -> Aligned:
     """As `align`, without listening: words share the speech of their segment by their length, marked as estimated.
 
@@ -99,6 +104,7 @@ def estimate_words(
         diarized: None when nobody could tell the speakers apart.
         settings: how words are cut into utterances.
         engine: `ESTIMATED`.
+        known: speaker of a segment → label, where that needs no finding out.
     """
     duration_ms = speech_duration_ms(speech)
     segments = [segment for segment in transcribed.segments if segment.text.split()]
@@ -106,7 +112,7 @@ def estimate_words(
         spread(segment.text.split(), within(transcribed.speech_spans, start_ms, end_ms))
         for segment, (start_ms, end_ms) in zip(segments, _rough_times(segments, transcribed, duration_ms), strict=True)
     ]
-    return _into_words(segments, placed, transcribed, diarized, settings, engine, duration_ms)
+    return words_of(segments, placed, transcribed, diarized, settings, engine, duration_ms, known)
 
 
 def _rough_times(segments: Sequence[Segment], transcribed: Transcribed, duration_ms: int) -> list[Span]:
@@ -117,7 +123,7 @@ def _rough_times(segments: Sequence[Segment], transcribed: Transcribed, duration
     return [(share.start_ms, share.end_ms) for share in shares]
 
 
-def _into_words(
+def words_of(
     segments: Sequence[Segment],
     placed: Sequence[Sequence[Placed]],
     transcribed: Transcribed,
@@ -125,10 +131,22 @@ def _into_words(
     settings: AlignSettings,
     engine: EngineUse,
     duration_ms: int,
+    known: Mapping[str, str] | None = None,
 ) -> Aligned:
-    """Speakers and utterances for placed words."""
+    """Speakers and utterances for placed words.
+
+    Args:
+        segments: with text.
+        placed: their words.
+        transcribed: whose language counts.
+        diarized: None when nobody could tell the speakers apart.
+        settings: how words are cut into utterances.
+        engine: that placed the words.
+        duration_ms: of the recording.
+        known: speaker of a segment → label, where that needs no finding out.
+    """
     spoken = [Spoken(in_order(words, duration_ms)) for words in placed]
-    names = _give_speakers(segments, spoken, diarized)
+    names = _give_speakers(segments, spoken, diarized, known or {})
     order = sorted(range(len(spoken)), key=lambda i: (spoken[i].words[0].start_ms, i))
     words = into_utterances(
         [spoken[i] for i in order], pause_s=settings.pause_s, max_utterance_s=settings.max_utterance_s
@@ -144,7 +162,7 @@ def _into_words(
     )
 
 
-def _place(
+def place_words(
     speech: Path,
     segments: Sequence[Segment],
     transcribed: Transcribed,
@@ -153,7 +171,20 @@ def _place(
     duration_ms: int,
     progress: Progress,
 ) -> list[list[Placed]]:
-    """One list of words a segment, in the segments' order."""
+    """Times for the words of some segments of a transcript.
+
+    Args:
+        speech: 16 kHz mono file in which they are said.
+        segments: with text.
+        transcribed: whose language and voice activity count.
+        settings: of this stage.
+        engine: from `choose_aligner`.
+        duration_ms: of the recording.
+        progress: told after every segment.
+
+    Returns:
+        one list of words a segment, in the segments' order.
+    """
     from earwitness.words.bundled_aligner import BundledAligner
 
     bundled = BundledAligner(speech, transcribed.speech_spans, duration_ms)
@@ -173,13 +204,17 @@ def _place(
     )
 
 
-def _give_speakers(segments: Sequence[Segment], spoken: Sequence[Spoken], diarized: Diarized | None) -> dict[str, str]:
+def _give_speakers(
+    segments: Sequence[Segment], spoken: Sequence[Spoken], diarized: Diarized | None, known: Mapping[str, str]
+) -> dict[str, str]:
     """Fill in the speakers; label → name for the names of the transcript."""
     by_name: dict[str, list[Placed]] = {}
     for segment, said in zip(segments, spoken, strict=True):
         if segment.speaker:
             by_name.setdefault(segment.speaker, []).extend(said.words)
-    labels = match_names(by_name, diarized.turns if diarized else [])
+    turns = [turn for turn in diarized.turns if turn.speaker not in known.values()] if diarized else []
+    others = {name: words for name, words in by_name.items() if name not in known}
+    labels = {**match_names(others, turns, taken=[*known.values()]), **known}
     for segment, said in zip(segments, spoken, strict=True):
         if segment.speaker:
             said.speakers = [labels[segment.speaker]] * len(said.words)

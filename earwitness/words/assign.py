@@ -19,12 +19,15 @@ def is_label(name: str) -> bool:
     return bool(_LABEL.match(name))
 
 
-def match_names(spoken: Mapping[str, Sequence[Placed]], turns: Sequence[Turn]) -> dict[str, str]:
+def match_names(
+    spoken: Mapping[str, Sequence[Placed]], turns: Sequence[Turn], taken: Sequence[str] = ()
+) -> dict[str, str]:
     """Match names to voices one to one, so that the time they share is as large as possible.
 
     Args:
         spoken: name → its words.
         turns: of the diarization, overlaps kept.
+        taken: labels that belong to somebody else.
 
     Returns:
         name → label for every name; one without a voice of its own gets a new label.
@@ -44,8 +47,7 @@ def match_names(spoken: Mapping[str, Sequence[Placed]], turns: Sequence[Turn]) -
                     shared[row, labels.index(turn.speaker)] += overlap
     rows, columns = linear_sum_assignment(shared, maximize=True)
     matched = {names[r]: labels[c] for r, c in zip(rows, columns, strict=True) if shared[r, c] > 0}
-    taken = [int(found[1]) for label in labels if (found := _LABEL.match(label))]
-    free = max(taken, default=-1) + 1
+    free = max((int(found[1]) for label in [*labels, *taken] if (found := _LABEL.match(label))), default=-1) + 1
     for name in names:
         if name not in matched:
             matched[name] = f"SPEAKER_{free:02d}"

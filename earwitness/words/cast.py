@@ -45,7 +45,7 @@ class Speaker(Record):
     name: str = Field(description="the person's name, or the label while unknown")
     character: str | None = None
     role: str | None = None
-    named_by: Literal["transcript", "cast", "correction", "voice", "nobody"] = "nobody"
+    named_by: Literal["transcript", "track", "cast", "correction", "voice", "nobody"] = "nobody"
     score: float | None = Field(default=None, description="likeness to the enrolled voice, where it was named by that")
     trace: str | None = Field(default=None, description="marks checkpoints that rest on that voice; never published")
 

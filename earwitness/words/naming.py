@@ -1,6 +1,7 @@
 """Giving voices their names: only ones that the user or the transcript stated, never a guess."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from earwitness.words.cast import Cast, CastMember, Speaker
 
@@ -9,24 +10,31 @@ _SLIVER = 0.1
 
 
 def name_speakers(
-    labels: Sequence[str], names: dict[str, str], cast: Cast | None, talk_ms: dict[str, int]
+    labels: Sequence[str],
+    names: Mapping[str, str],
+    cast: Cast | None,
+    talk_ms: dict[str, int],
+    tracks: Mapping[str, str] | None = None,
 ) -> list[Speaker]:
     """Who each voice is.
 
-    A member's pinned `speaker` label wins. Otherwise the name that the transcript gives a label is looked up in the
+    A member's pinned `speaker` label wins. Otherwise the name that the transcript gives a label, else the name of its
+    track, is looked up in the
     cast (person, alias or character, upper and lower case alike) and used where exactly one member answers to it.
-    Everyone else keeps the transcript's name, or the label: people who can't be told apart are not named.
+    Everyone else keeps that name, or the label: people who can't be told apart are not named.
 
     Args:
         labels: diarization labels, in the order wanted.
         names: label → name that the transcript gives; labels without one are absent.
         cast: the cast file, if any.
         talk_ms: label → how long it talks, which settles who owns a name that two labels share.
+        tracks: label → name of the file that holds only this voice, where there is one.
     """
     members = cast.members if cast else []
     pinned = {member.speaker: member for member in members if member.speaker}
     taken = {member.person.casefold() for label, member in pinned.items() if label in labels}
-    stated = {label: " ".join(names[label].split()) for label in labels if names.get(label, "").strip()}
+    said = {**(tracks or {}), **{label: name for label, name in names.items() if name.strip()}}
+    stated = {label: " ".join(said[label].split()) for label in labels if said.get(label, "").strip()}
     found = {label: member_called(name, members) for label, name in stated.items()}
     owners = _owners(stated, found, talk_ms)
     speakers = []
@@ -42,7 +50,8 @@ def name_speakers(
                 Speaker(label=label, name=member.person, character=member.character, role=member.role, named_by="cast")
             )
         elif label in owners:
-            speakers.append(Speaker(label=label, name=stated[label], named_by="transcript"))
+            by: Literal["transcript", "track"] = "transcript" if names.get(label, "").strip() else "track"
+            speakers.append(Speaker(label=label, name=stated[label], named_by=by))
         else:
             speakers.append(Speaker(label=label, name=label))
     return speakers
