@@ -60,8 +60,8 @@ def align(
 
     Words come out as they were written, none is dropped, and each has start < end inside the recording. They are
     grouped by utterance; utterances follow one another by their start, and those of people who talk at the same time
-    overlap. Names of the transcript win over the diarization; a line without a name is one person's if their turns cover
-    it, else its words go by the exclusive turns.
+    overlap. Names of the transcript win over the diarization; a line without a name is one person's if their turns
+    cover it, else its words go by the exclusive turns.
 
     Args:
         speech: 16 kHz mono file.
