@@ -17,7 +17,7 @@ from tasks.run import Run
 from tasks.stage import stage
 
 
-@stage("align", version="1", unkeyed=("time_limit_s",))
+@stage("align", version="2", unkeyed=("time_limit_s",))
 def align(
     speech: Preprocessed,
     transcribed: Transcribed,

@@ -12,7 +12,7 @@ from earwitness.progress import Progress, no_progress, part_of
 from earwitness.speech.segments import Doubt, Segment, Transcribed
 from earwitness.speech.turns import Diarized
 from earwitness.storage.store import FileRef, keep, workspace
-from earwitness.words.assign import is_label, match_names, speakers_of
+from earwitness.words.assign import Attribution, is_label, match_names
 from earwitness.words.placing import Placed, Span, in_order, spread, within
 from earwitness.words.transcript import Aligned, Word, words_frame
 from earwitness.words.utterances import Spoken, into_utterances
@@ -60,7 +60,8 @@ def align(
 
     Words come out as they were written, none is dropped, and each has start < end inside the recording. They are
     grouped by utterance; utterances follow one another by their start, and those of people who talk at the same time
-    overlap. Names of the transcript win over the diarization; words without a name go by the exclusive turns.
+    overlap. Names of the transcript win over the diarization; a line without a name is one person's if their turns
+    cover it, else its words go by the exclusive turns.
 
     Args:
         speech: 16 kHz mono file.
@@ -215,14 +216,21 @@ def _give_speakers(
     turns = [turn for turn in diarized.turns if turn.speaker not in known.values()] if diarized else []
     others = {name: words for name, words in by_name.items() if name not in known}
     labels = {**match_names(others, turns, taken=[*known.values()]), **known}
+    voices = Attribution(diarized.turns, diarized.exclusive) if diarized else None
     for segment, said in zip(segments, spoken, strict=True):
         if segment.speaker:
             said.speakers = [labels[segment.speaker]] * len(said.words)
-        elif diarized:
-            said.speakers = speakers_of(said.words, diarized.exclusive)
+        elif voices:
+            said.speakers = voices.speakers_of_line(said.words, _span(segment))
         else:
             said.speakers = [None] * len(said.words)
     return {label: name for name, label in sorted(labels.items(), key=lambda item: item[1]) if not is_label(name)}
+
+
+def _span(segment: Segment) -> Span | None:
+    if segment.start_ms is None or segment.end_ms is None or segment.end_ms <= segment.start_ms:
+        return None
+    return segment.start_ms, segment.end_ms
 
 
 def store_words(words: Sequence[Word]) -> FileRef:

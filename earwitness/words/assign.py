@@ -11,6 +11,16 @@ from earwitness.words.punctuation import ends_sentence
 NEAR_MS = 500
 """A word outside every turn goes to the nearest one if it is no further than this."""
 
+LINE_COVERED = 0.9
+"""A line is one person's if their turns cover so much of it, or `_MOSTLY_COVERED` and there is as good as nothing else
+in those turns."""
+_MOSTLY_COVERED = 0.7
+_CLEAR_MS = 100
+"""The ends of turns and words are this inexact: a word so near to a person's turn may still be theirs."""
+_TURN_FILLED = 0.3
+"""How much it counts for a person that the line fills their turns: of two who talk all along it, it is the one whose
+turn begins and ends with it."""
+
 _LABEL = re.compile(r"^SPEAKER_(\d+)$")
 
 
@@ -55,6 +65,48 @@ def match_names(
     return {name: matched[name] for name in names}
 
 
+class Attribution:
+    """Gives the words of a transcript without names to the voices of a diarization.
+
+    Args:
+        turns: overlaps kept.
+        exclusive: only one person at a time.
+    """
+
+    def __init__(self, turns: Sequence[Turn], exclusive: Sequence[Turn]) -> None:
+        self._turns = _TurnIndex(turns)
+        self._exclusive = _TurnIndex(exclusive)
+
+    def speakers_of_line(self, words: Sequence[Placed], span: tuple[int, int] | None) -> list[str | None]:
+        """The speaker of each word of a line.
+
+        Most lines of a transcript are one person's. Where somebody's turns cover nearly all of the line and no two
+        words in a row are clearly said by others alone, all of it is theirs, also what others say at the same time:
+        whoever wrote the lines told these people apart. Else each word goes by itself, as `speakers_of` says.
+
+        Args:
+            words: of the line, in order.
+            span: start and end of the line in ms as the transcript states them; None: those of its words.
+        """
+        start, end = span or (words[0].start_ms, words[-1].end_ms)
+        whose = self._turns.best_cover(start, max(end, start + 1))
+        if whose is None or self._others_speak(words, whose):
+            return _one_by_one(words, self._exclusive)
+        return [whose] * len(words)
+
+    def _others_speak(self, words: Sequence[Placed], whose: str) -> bool:
+        """Whether two words in a row lie in turns of others, and not near any of this person."""
+        before = False
+        for word in words:
+            near = self._turns.shares(word.start_ms - _CLEAR_MS, word.end_ms + _CLEAR_MS)
+            others = [ms for who, ms in self._turns.shares(word.start_ms, word.end_ms).items() if who != whose]
+            clearly = whose not in near and 2 * max(others, default=0) >= word.end_ms - word.start_ms
+            if clearly and before:
+                return True
+            before = clearly
+        return False
+
+
 def speakers_of(words: Sequence[Placed], exclusive: Sequence[Turn]) -> list[str | None]:
     """The speaker of each word of one segment, by the turns in which only one person counts at a time.
 
@@ -62,7 +114,10 @@ def speakers_of(words: Sequence[Placed], exclusive: Sequence[Turn]) -> list[str 
     boundary may move by one word, to a pause or the end of a sentence, if the turns leave that word in doubt: the
     ends of turns are less exact than the ends of words.
     """
-    index = _TurnIndex(exclusive)
+    return _one_by_one(words, _TurnIndex(exclusive))
+
+
+def _one_by_one(words: Sequence[Placed], index: "_TurnIndex") -> list[str | None]:
     speakers = [index.speaker_at(word.start_ms, word.end_ms) for word in words]
     certain = [index.certainty(word, speaker) for word, speaker in zip(words, speakers, strict=True)]
     for at in range(1, len(words)):
@@ -130,6 +185,30 @@ class _TurnIndex:
             if self._turns[at].end_ms >= start_ms:
                 found.append(self._turns[at])
         return found[::-1]
+
+    def shares(self, start_ms: int, end_ms: int) -> dict[str, int]:
+        """How long each person speaks within a span, in ms; only those who do."""
+        found: dict[str, int] = {}
+        for turn in self.near(start_ms, end_ms):
+            shared = min(end_ms, turn.end_ms) - max(start_ms, turn.start_ms)
+            if shared > 0:
+                found[turn.speaker] = found.get(turn.speaker, 0) + shared
+        return found
+
+    def best_cover(self, start_ms: int, end_ms: int) -> str | None:
+        """Whose turns fit a span best, if they cover it."""
+        length: dict[str, int] = {}
+        for turn in self.near(start_ms, end_ms):
+            if min(end_ms, turn.end_ms) > max(start_ms, turn.start_ms):
+                length[turn.speaker] = length.get(turn.speaker, 0) + turn.end_ms - turn.start_ms
+        fits = []
+        for speaker, shared in sorted(self.shares(start_ms, end_ms).items()):
+            covered, filled = shared / (end_ms - start_ms), shared / length[speaker]
+            enough = covered >= LINE_COVERED or (covered >= _MOSTLY_COVERED and filled >= LINE_COVERED)
+            fits.append((covered + _TURN_FILLED * filled, enough, speaker))
+        # of equals the first label
+        _, enough, speaker = max(fits, key=lambda fit: fit[0], default=(0.0, False, ""))
+        return speaker if enough else None
 
     def speaker_at(self, start_ms: int, end_ms: int) -> str | None:
         """Whose turn covers most of a span, or lies nearest to it."""

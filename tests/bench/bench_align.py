@@ -1,4 +1,8 @@
-"""Word times and speakers of the bundled aligner on real meetings with hand-made transcripts.
+"""Word times and speakers of the bundled aligner on hand-made transcripts: real meetings, constructed conversations.
+
+Word times are known for the meetings only. The right speaker of a word is that of its line in the transcript; voices
+are matched to names so that as many words as possible are right. "joined" transcripts have lines that span up to three
+people, as recognisers write them.
 
 Run: `.venv/bin/python -m tests.bench.bench_align` (needs `../shared/data/conversations`).
 """
@@ -17,14 +21,21 @@ import numpy as np
 from pyannote.core import Annotation
 from pyannote.core import Segment as Stretch
 
+from earwitness.audio.pcm import speech_duration_ms
 from earwitness.engines.engine import EngineUse
-from earwitness.options import AlignSettings
+from earwitness.evaluation.tokens import Token
+from earwitness.evaluation.words import Pair, word_speakers
+from earwitness.options import AlignSettings, DiarizeSettings
+from earwitness.speech.diarize import choose_diarizer, diarize
 from earwitness.speech.segments import Segment, Transcribed
 from earwitness.speech.sidecar import read_transcript
 from earwitness.speech.turns import CountEstimate, Diarized, Turn
 from earwitness.speech.voice_activity import speech_spans
 from earwitness.storage.store import keep, workspace
 from earwitness.words.align import align, choose_aligner
+from earwitness.words.assign import Attribution
+from earwitness.words.bundled_aligner import BundledAligner
+from earwitness.words.placing import in_order
 from earwitness.words.transcript import Word, read_words
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "conversations"
@@ -128,6 +139,63 @@ def _paired(words: list[Word], truth: list[dict[str, str]]) -> list[tuple[Word |
     return pairs
 
 
+def speakers(label: str, pattern: str, *, own: bool = False, together: int = 1) -> None:
+    """Give the words of lines without names to voices, and print how many got the right one.
+
+    Args:
+        label: of the line that is printed.
+        pattern: of the recordings.
+        own: with our own diarization instead of the reference.
+        together: up to so many lines that follow one another are joined, whoever says them.
+    """
+    right = total = 0
+    for stm in sorted(DATA.glob(pattern)):
+        flac = stm.with_suffix(".flac")
+        segments, said_by = joined(read_transcript(stm), together)
+        words_only = stm.with_suffix(".words.rttm")
+        settings = DiarizeSettings(engine="bundled")
+        diarized = (
+            diarize(flac, settings, choose_diarizer(settings))
+            if own
+            else reference_turns(words_only if words_only.exists() else stm.with_suffix(".rttm"))
+        )
+        duration_ms = speech_duration_ms(flac)
+        aligner = BundledAligner(flac, speech_spans(flac), duration_ms)
+        voices = Attribution(diarized.turns, diarized.exclusive)
+        pairs: list[Pair] = []
+        for segment, placed, names in zip(segments, aligner.place_segments(segments), said_by, strict=True):
+            words = in_order(placed, duration_ms)
+            found = voices.speakers_of_line(words, (segment.start_ms or 0, segment.end_ms or 0))
+            pairs += [
+                (Token(word.text, name), Token(word.text, voice))
+                for word, name, voice in zip(words, names, found, strict=True)
+            ]
+        score = word_speakers(pairs)
+        right += score.words - score.wrong
+        total += score.words
+    print(f"{label:60} words {total}  right speaker {right / total:.1%}", flush=True)
+
+
+def joined(lines: list[Segment], together: int) -> tuple[list[Segment], list[list[str]]]:
+    """Lines without names, up to so many of them made one where they follow one another; who says each word."""
+    segments: list[Segment] = []
+    said_by: list[list[str]] = []
+    parts = 0
+    for line in lines:
+        names = [line.speaker or ""] * len(line.text.split())
+        start, last = line.start_ms or 0, (segments[-1].end_ms or 0) if segments else 0
+        if segments and parts < together and -300 <= start - last < 1500:
+            text, end = f"{segments[-1].text} {line.text}", max(last, line.end_ms or 0)
+            segments[-1] = segments[-1].model_copy(update={"text": text, "end_ms": end})
+            said_by[-1] += names
+            parts += 1
+        else:
+            segments.append(line.model_copy(update={"speaker": None}))
+            said_by.append(names)
+            parts = 1
+    return segments, said_by
+
+
 def shifted(reach_ms: int) -> Callable[[list[Segment]], list[Segment]]:
     """Every boundary off by up to so much."""
 
@@ -158,6 +226,15 @@ def main() -> None:
     run("boundaries off by up to 0.5 s", shifted(500))
     run("boundaries off by up to 1 s", shifted(1000))
     run("no times at all", without("start_ms", "end_ms"))
+    for kind, pattern in (
+        ("meetings", "ami_*.stm"),
+        ("constructed", "constructed_*.stm"),
+        ("telephone", "phone_*.stm"),
+    ):
+        speakers(f"{kind}: no names, reference turns", pattern)
+        speakers(f"{kind}: no names, our own diarization", pattern, own=True)
+        speakers(f"{kind}: no names, up to 3 lines joined, reference turns", pattern, together=3)
+        speakers(f"{kind}: no names, up to 3 lines joined, our own diarization", pattern, own=True, together=3)
 
 
 if __name__ == "__main__":

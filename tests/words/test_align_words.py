@@ -16,7 +16,7 @@ from earwitness.speech.voice_activity import speech_spans
 from earwitness.storage.store import FileRef, keep
 from earwitness.words.align import align, choose_aligner
 from earwitness.words.anchors import match_tokens
-from earwitness.words.assign import match_names, speakers_of
+from earwitness.words.assign import Attribution, match_names, speakers_of
 from earwitness.words.placing import Placed, fill, in_order
 from earwitness.words.pronounce import sounds, spoken
 from earwitness.words.transcript import Word, read_words, utterances_of
@@ -247,6 +247,32 @@ def test_words_far_from_every_turn_have_no_speaker() -> None:
     turns = [Turn(start_ms=1000, end_ms=2000, speaker="A")]
     words = [at("near", 2300, 2500), at("far", 2600, 2900)]
     assert speakers_of(words, turns) == ["A", None]
+
+
+LONG = Turn(start_ms=0, end_ms=10_000, speaker="A")
+INTO_IT = Turn(start_ms=4000, end_ms=5000, speaker="B")
+"""Both talk at once; one at a time, the longer turn has it all."""
+
+
+@pytest.mark.parametrize(
+    ("span", "whose"),
+    [((4000, 5000), "B"), ((2000, 7000), "A"), ((0, 10_000), "A"), ((3900, 5050), "B"), (None, "B")],
+)
+def test_a_line_without_a_name_is_whose_turn_it_fills(span: tuple[int, int] | None, whose: str) -> None:
+    words = [at("oh", 4050, 4400), at("really", 4450, 4950)]
+    assert Attribution([LONG, INTO_IT], [LONG]).speakers_of_line(words, span) == [whose, whose]
+
+
+def test_a_line_that_spans_two_people_goes_word_by_word() -> None:
+    turns = [Turn(start_ms=0, end_ms=9000, speaker="A"), Turn(start_ms=9100, end_ms=10_000, speaker="B")]
+    voices = Attribution(turns, turns)
+    words = [at("so", 500, 900), at("then?", 8000, 8800), at("well", 9300, 9500), at("yes.", 9550, 9900)]
+    assert voices.speakers_of_line(words, (0, 10_000)) == ["A", "A", "B", "B"]
+    # a single word there may be one whose time is wrong
+    assert voices.speakers_of_line(words[:3], (0, 10_000)) == ["A", "A", "A"]
+    half = [Turn(start_ms=0, end_ms=5000, speaker="A"), Turn(start_ms=5000, end_ms=10_000, speaker="B")]
+    there = [at("so", 500, 900), at("yes.", 8000, 8800)]
+    assert Attribution(half, half).speakers_of_line(there, (0, 10_000)) == ["A", "B"]
 
 
 def test_names_without_a_voice_get_new_labels() -> None:
