@@ -25,6 +25,7 @@ from tasks.plan import plan
 from tasks.preprocess import preprocess
 from tasks.publish import place, publish, without_report
 from tasks.run import Run
+from tasks.speakers import listen_to_speakers
 from tasks.stage import time_limit_s
 from tasks.summarize import summarize
 from tasks.summary import show_result
@@ -99,6 +100,7 @@ def process_recording(path: Path, options: RunOptions | None = None) -> State[Ru
         if aligned is not None:
             aligned = put_right(speech, aligned, run)
         diarized = merge_voices(diarized, job.corrections)
+        talk = listen_to_speakers(speech, diarized, aligned, run)
         named = settle_names(speech, diarized, aligned, run)
 
         if aligned is not None:
@@ -130,7 +132,9 @@ def process_recording(path: Path, options: RunOptions | None = None) -> State[Ru
                 )
             )
 
-        findings = gather(run, validated, speech, listening, diarized, transcribed, aligned, named, summarized, clipped)
+        findings = gather(
+            run, validated, speech, listening, diarized, transcribed, aligned, talk, named, summarized, clipped
+        )
         cast_given = job.cast is not None
         composed = run.hope(run.start(publish, findings=findings, cast_given=cast_given))
         if composed is None:

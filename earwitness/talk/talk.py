@@ -63,7 +63,7 @@ class SpeakerTalk(Record):
     attempts: int = Field(ge=0, description="longer talk wholly inside another's talk: it did not get the floor")
     median_gap_s: float | None = Field(
         default=None,
-        description="from the end of the speaker before to the start of a turn; negative: overlap; absent below 3 turns",
+        description="from the end of the speaker before to the start of a turn; below 0: overlap; absent below 3 turns",
     )
     longest_monologue: Monologue | None = None
     voiced_s: float = Field(ge=0, description="sound that pitch and level rest on")

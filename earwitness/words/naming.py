@@ -39,7 +39,14 @@ def name_speakers(
                 continue
         if member is not None:
             speakers.append(
-                Speaker(label=label, name=member.person, character=member.character, role=member.role, named_by="cast")
+                Speaker(
+                    label=label,
+                    name=member.person,
+                    character=member.character,
+                    role=member.role,
+                    role_by="cast" if member.role else None,
+                    named_by="cast",
+                )
             )
         elif label in owners:
             speakers.append(Speaker(label=label, name=stated[label], named_by="transcript"))
