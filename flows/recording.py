@@ -28,7 +28,7 @@ from tasks.run import Run
 from tasks.speakers import listen_to_speakers
 from tasks.stage import time_limit_s
 from tasks.summarize import summarize
-from tasks.summary import show_result
+from tasks.summary import show_result, show_timeline
 from tasks.transcribe import transcribe, vocabulary_for
 from tasks.validate import validate
 
@@ -143,6 +143,7 @@ def process_recording(path: Path, options: RunOptions | None = None) -> State[Ru
         bundle, written = place(composed, want.out)
         run.placed(bundle, written=written)
 
+    show_timeline(findings)
     show_result(run.result())
     tell_of_run(run.result())
     return run.state()

@@ -5,6 +5,7 @@ States of a conversation as M. Heldner and J. Edlund (Pauses, gaps and overlaps 
 is *within*. docs/speakers.md says what each count means.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
@@ -14,7 +15,8 @@ from earwitness.speech.turns import Turn
 Span = tuple[int, int]
 
 PAUSE_MS = 300
-"""A shorter silence of one speaker is no end of speech (as NIST joins segments in RT-09)."""
+"""A silence of one speaker up to this long, in which nobody else begins, is no end of speech (NIST joins segments so
+in RT-09)."""
 BACKCHANNEL_MS = 1_000
 """Talk inside another's talk up to this long is a listener's "mhm"; up to this long it ends no monologue either."""
 HELD_MS = 1_000
@@ -109,16 +111,23 @@ def take_turns(turns: Iterable[Turn]) -> TurnTaking:
 
 def spurts_of(speech: Mapping[str, Sequence[Span]]) -> list[Spurt]:
     """Speech with short pauses bridged; by start, and of those that start together the longer first."""
+    starts = sorted((start, speaker) for speaker, spans in speech.items() for start, _ in spans)
     found = []
     for speaker, spans in speech.items():
         joined: list[Span] = []
         for start, end in spans:
-            if joined and start - joined[-1][1] <= PAUSE_MS:
+            if joined and start - joined[-1][1] <= PAUSE_MS and not _begins(starts, speaker, joined[-1][1], start):
                 joined[-1] = (joined[-1][0], end)
             else:
                 joined.append((start, end))
         found += [Spurt(start, end, speaker) for start, end in joined]
     return sorted(found, key=lambda spurt: (spurt.start_ms, -spurt.end_ms, spurt.speaker))
+
+
+def _begins(starts: Sequence[tuple[int, str]], speaker: str, since_ms: int, until_ms: int) -> bool:
+    """Whether somebody else begins to speak in a pause: what follows it is then not the same stretch of speech."""
+    first, last = bisect_left(starts, (since_ms, "")), bisect_left(starts, (until_ms, ""))
+    return any(other != speaker for _, other in starts[first:last])
 
 
 def _speech(turns: Iterable[Turn]) -> dict[str, list[Span]]:
