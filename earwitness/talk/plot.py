@@ -68,7 +68,7 @@ def timeline_markdown(
     lines = [f"![Who speaks when](data:image/svg+xml;base64,{picture})", ""]
     if talk is not None:
         lines += [
-            "| speaker | role | share | turns | words/min | pitch | interrupts | is interrupted | longest monologue |",
+            "| speaker | role | share | turns | words/min | pitch | interrupts | interrupted | monologue |",
             "|---|---|---:|---:|---:|---:|---:|---:|---:|",
             *(_row(speaker, talk) for speaker in speakers if speaker.label in talk.speakers),
         ]

@@ -24,7 +24,8 @@ def noise(seconds: float, level: float, seed: int = 7) -> Sound:
 
 
 def cents(found: npt.NDArray[np.float32], hz: float) -> npt.NDArray[np.float64]:
-    return np.abs(1200 * np.log2(found.astype(np.float64) / hz))
+    off: npt.NDArray[np.float64] = np.abs(1200 * np.log2(found.astype(np.float64) / hz))
+    return off
 
 
 @settings(max_examples=40, deadline=None)
