@@ -142,8 +142,8 @@ def process_recording(path: Path, options: RunOptions | None = None) -> State[Ru
         run.lacks(composed.missing)
         bundle, written = place(composed, want.out)
         run.placed(bundle, written=written)
+        show_timeline(findings)
 
-    show_timeline(findings)
     show_result(run.result())
     tell_of_run(run.result())
     return run.state()
