@@ -19,7 +19,6 @@ HIGHEST_HZ = 500.0
 HOP = 320
 """Samples from one frame to the next: 20 ms."""
 _LONGEST_LAG = int(SPEECH_RATE_HZ / LOWEST_HZ) + 1
-_SHORTEST_LAG = int(SPEECH_RATE_HZ / HIGHEST_HZ)
 _COMPARED = 400
 """Samples that are compared with those a lag later: the paper's integration window, 25 ms."""
 SPAN = _COMPARED + _LONGEST_LAG
@@ -121,6 +120,6 @@ def _yin(frames: npt.NDArray[np.float64]) -> Floats:
     np.divide(before - after, 2 * bend, out=shift, where=bend > 0)
     pitch = SPEECH_RATE_HZ / (lag + np.clip(shift, -0.5, 0.5))
     # a first dip at a shorter lag is a sound above the range; its octaves below would be a trap
-    inside = found & (lag >= _SHORTEST_LAG - 1) & (pitch <= HIGHEST_HZ) & (pitch >= LOWEST_HZ)
+    inside = found & (pitch <= HIGHEST_HZ) & (pitch >= LOWEST_HZ)
     voiced: Floats = np.where(inside, pitch, np.nan).astype(np.float32)
     return voiced
