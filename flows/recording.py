@@ -25,9 +25,10 @@ from tasks.plan import plan
 from tasks.preprocess import preprocess
 from tasks.publish import place, publish, without_report
 from tasks.run import Run
+from tasks.speakers import listen_to_speakers
 from tasks.stage import time_limit_s
 from tasks.summarize import summarize
-from tasks.summary import show_result
+from tasks.summary import show_result, show_timeline
 from tasks.transcribe import transcribe, vocabulary_for
 from tasks.validate import validate
 
@@ -101,6 +102,7 @@ def process_recording(path: Path, options: RunOptions | None = None) -> State[Ru
         if aligned is not None:
             aligned = put_right(speech, aligned, run)
         diarized = merge_voices(diarized, job.corrections)
+        talk = listen_to_speakers(speech, diarized, aligned, run)
         named = settle_names(speech, diarized, aligned, run)
 
         if aligned is not None:
@@ -132,14 +134,16 @@ def process_recording(path: Path, options: RunOptions | None = None) -> State[Ru
                 )
             )
 
-        findings = gather(run, validated, speech, listening, diarized, transcribed, aligned, named, summarized, clipped)
-        cast_given = job.cast is not None
-        composed = run.hope(run.start(publish, findings=findings, cast_given=cast_given))
+        findings = gather(
+            run, validated, speech, listening, diarized, transcribed, aligned, talk, named, summarized, clipped
+        )
+        composed = run.hope(run.start(publish, findings=findings))
         if composed is None:
-            composed = run.do(publish, findings=without_report(findings, run.missing), cast_given=cast_given)
+            composed = run.do(publish, findings=without_report(findings, run.missing))
         run.lacks(composed.missing)
         bundle, written = place(composed, want.out)
         run.placed(bundle, written=written)
+        show_timeline(findings)
 
     show_result(run.result())
     tell_of_run(run.result())

@@ -11,7 +11,8 @@ from earwitness.speech.turns import Diarized
 from earwitness.tracks.facts import TracksPreprocessed
 from earwitness.voices.hear import Named, name_those_heard
 from earwitness.words.naming import name_speakers
-from earwitness.words.transcript import Aligned, read_words
+from earwitness.words.roles import infer_roles
+from earwitness.words.transcript import Aligned, read_words, utterances_of
 from tasks.run import Run
 
 
@@ -20,18 +21,24 @@ def name_voices(speech: Preprocessed, diarized: Diarized | None, aligned: Aligne
     """Every voice that was found or that the transcript names, and who it is.
 
     Corrections, the cast, the transcript and the names of tracks say so, and where they are silent the voices that are
-    enrolled. Never cached: what was enrolled or erased holds from the next run on.
+    enrolled. A role that nobody stated may be inferred from how they talk. Never cached: what was enrolled or erased
+    holds from the next run on.
     """
     talk_ms: Counter[str] = Counter()
     for turn in diarized.turns if diarized else []:
         talk_ms[turn.speaker] += turn.end_ms - turn.start_ms
-    for word in read_words(aligned.words.path) if aligned else []:
+    words = read_words(aligned.words.path) if aligned else []
+    for word in words:
         if word.speaker and (diarized is None or word.speaker not in talk_ms):
             talk_ms[word.speaker] += word.end_ms - word.start_ms
     tracks = speech.names() if isinstance(speech, TracksPreprocessed) else {}
     speakers = name_speakers(sorted(talk_ms), aligned.names if aligned else {}, job.cast, dict(talk_ms), tracks)
     speakers = rename(speakers, job.corrections.names, job.cast)
-    return name_those_heard(speakers, diarized, speech.speech.path, job.cast, job.options.voices, talk_ms)
+    named = name_those_heard(speakers, diarized, speech.speech.path, job.cast, job.options.voices, talk_ms)
+    if aligned is None:
+        return named
+    roles = infer_roles(named.speakers, utterances_of(words), job.options.profile, job.cast, aligned.language)
+    return named.model_copy(update={"speakers": roles})
 
 
 def settle_names(speech: Preprocessed, diarized: Diarized | None, aligned: Aligned | None, run: Run) -> Named:

@@ -9,6 +9,7 @@ from earwitness.notes.notes import Summarized
 from earwitness.options import StageSettings, VoiceSettings
 from earwitness.speech.segments import Transcribed
 from earwitness.speech.turns import Diarized
+from earwitness.talk.talk import Talk
 from earwitness.voices.hear import Named
 from earwitness.words.transcript import Aligned
 from tasks.run import Run
@@ -35,6 +36,7 @@ def gather(
     diarized: Diarized | None,
     transcribed: Transcribed | None,
     aligned: Aligned | None,
+    talk: Talk | None,
     named: Named,
     summarized: Summarized | None,
     clipped: Clipped | None,
@@ -54,6 +56,7 @@ def gather(
         diarized=diarized,
         transcribed=transcribed,
         aligned=aligned,
+        talk=talk,
         cast=run.job.cast,
         corrections=run.job.corrections,
         speakers=named.speakers,

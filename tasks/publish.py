@@ -12,10 +12,10 @@ from tasks.progress import current_recording, stage_progress
 from tasks.stage import stage
 
 
-@stage("publish", version="2")
-def publish(findings: Findings, *, cast_given: bool) -> Composed:
+@stage("publish", version="3")
+def publish(findings: Findings) -> Composed:
     """Every file of the bundle, checked, in the store."""
-    composed = compose_bundle(findings, cast_given, stage_progress("publish"))
+    composed = compose_bundle(findings, findings.cast is not None, stage_progress("publish"))
     rows = [{"file": item.file, "level": item.level, "found": item.message} for item in composed.checks]
     rows += [{"file": "", "level": "left out", "found": part.message} for part in composed.missing]
     show_table(

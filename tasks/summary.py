@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
+from earwitness.archive.findings import Findings
 from earwitness.maintenance.options import StepReport
 from earwitness.result import RunResult
+from earwitness.talk.plot import timeline_markdown
 from tasks.artifacts import artifact_key, show_link, show_markdown, show_table
 
 
@@ -13,6 +15,16 @@ def show_result(result: RunResult) -> None:
     show_markdown(artifact_key("result", key), _text(result), f"{result.outcome.value}: {result.source}")
     if result.bundle is not None and (report := result.bundle / "report.html").is_file():
         show_link(artifact_key("report", key), report, "Open the report")
+
+
+def show_timeline(findings: Findings) -> None:
+    """Who speaks when, as a picture, and how they talk; nothing where nobody was told apart."""
+    if findings.diarized is None or not findings.diarized.turns:
+        return
+    text = timeline_markdown(
+        findings.diarized.turns, findings.speakers, findings.preprocessed.duration_ms, findings.talk
+    )
+    show_markdown(artifact_key("timeline", findings.recording_id), text, f"Who speaks when: {findings.source_name}")
 
 
 def show_batch(results: Sequence[RunResult]) -> None:

@@ -23,7 +23,9 @@ ROOT = Path(__file__).resolve().parents[1]
 MARK = "EARWITNESS_TEST_RUN"
 """Every process that descends from a run carries this variable, and so can be found."""
 
-STAGES = ["validate", "preprocess", "listen", "diarize", "transcribe", "align", "summarize", "clip", "publish"]
+STAGES = [
+    "validate", "preprocess", "listen", "diarize", "transcribe", "align", "speakers", "summarize", "clip", "publish",
+]  # fmt: skip
 
 MAIN = """
 import signal

@@ -14,6 +14,7 @@ from earwitness.schema import Record, StageResult
 from earwitness.speech.segments import Transcribed
 from earwitness.speech.turns import Diarized
 from earwitness.storage.store import FileRef
+from earwitness.talk.talk import Talk
 from earwitness.voices.identify import VoiceDoubt
 from earwitness.words.cast import Cast, Speaker
 from earwitness.words.transcript import Aligned
@@ -42,6 +43,7 @@ class Findings(Record):
     diarized: Diarized | None
     transcribed: Transcribed | None
     aligned: Aligned | None
+    talk: Talk | None = None
     cast: Cast | None = None
     corrections: Corrections = Field(default_factory=Corrections)
     speakers: list[Speaker] = Field(default_factory=list)

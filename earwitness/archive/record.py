@@ -14,6 +14,7 @@ from earwitness.checks.finding import Finding
 from earwitness.corrections.corrections import Corrections
 from earwitness.engines.engine import EngineUse
 from earwitness.schema import SCHEMA_VERSION, Provenance, Record, StageResult
+from earwitness.talk.talk import Conversation, SpeakerTalk
 from earwitness.tracks.facts import Layout, TracksPreprocessed, TracksValidated
 from earwitness.words.cast import Cast
 from earwitness.words.transcript import Utterance
@@ -87,12 +88,16 @@ class RecordedSpeaker(Record):
     name: str = Field(description="display name: used everywhere else in the bundle")
     character: str | None = None
     role: str | None = None
+    role_by: Literal["cast", "inferred"] | None = Field(
+        default=None, description="inferred: found from how the speakers talk, stated by nobody; absent without a role"
+    )
     named_by: Literal["transcript", "track", "cast", "correction", "voice", "nobody"]
     voice_score: float | None = Field(
         default=None, description="likeness (cosine) to the enrolled voice that gave the name; absent otherwise"
     )
     speech_s: float | None = Field(description="seconds of this speaker's turns; absent when nobody was told apart")
     words: int = Field(ge=0)
+    talk: SpeakerTalk | None = Field(default=None, description="how this person talks; absent when that failed")
 
 
 class Receipt(Record):
@@ -131,6 +136,7 @@ class RecordingJson(Record):
     cast: Cast | None = Field(default=None, description="the cast that was given")
     corrections: Corrections | None = Field(default=None, description="what a person put right; absent: nothing")
     speakers: list[RecordedSpeaker] = Field(default_factory=list)
+    conversation: Conversation | None = Field(default=None, description="absent when nobody was told apart")
     quality: Quality
     enhancement: Enhancement | None = Field(default=None, description="what was done to the engines' copy of the sound")
     listening_loudness_lufs: float | None = None
@@ -150,6 +156,7 @@ _STAGES = {
     "diarize": "diarized",
     "transcribe": "transcribed",
     "align": "aligned",
+    "speakers": "talk",
     "summarize": "summarized",
     "clip": "clipped",
 }
@@ -200,6 +207,7 @@ def describe_recording(
         cast=findings.cast,
         corrections=findings.corrections or None,
         speakers=_speakers(findings, utterances),
+        conversation=findings.talk.conversation if findings.talk else None,
         quality=findings.validated.quality,
         enhancement=findings.preprocessed.enhancement,
         listening_loudness_lufs=findings.listening.loudness_lufs if findings.listening else None,
@@ -254,10 +262,12 @@ def _speakers(findings: Findings, utterances: Sequence[Utterance]) -> list[Recor
             name=speaker.name,
             character=speaker.character,
             role=speaker.role,
+            role_by=speaker.role_by,
             named_by=speaker.named_by,
             voice_score=speaker.score,
             speech_s=spoken[speaker.label] / 1000 if findings.diarized else None,
             words=words[speaker.label],
+            talk=findings.talk.speakers.get(speaker.label) if findings.talk else None,
         )
         for speaker in findings.speakers
     ]

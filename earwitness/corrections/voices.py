@@ -39,6 +39,7 @@ def rename(speakers: Sequence[Speaker], names: Mapping[str, str], cast: Cast | N
                     name=member.person,
                     character=member.character,
                     role=member.role,
+                    role_by="cast" if member.role else None,
                     named_by="correction",
                 )
             )

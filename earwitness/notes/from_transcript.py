@@ -12,6 +12,7 @@ from earwitness.profiles import resolve
 from earwitness.speech.sidecar import read_transcript
 from earwitness.words.cast import Speaker, load_cast
 from earwitness.words.naming import name_speakers
+from earwitness.words.roles import infer_roles
 from earwitness.words.transcript import Utterance
 
 
@@ -54,7 +55,7 @@ def summarized_transcript(
         for place, segment in enumerate(segments, start=1)
     ]
     stated = {label: name for name, label in labels.items()}
-    speakers = name_speakers(list(stated), stated, cast, {})
+    speakers = infer_roles(name_speakers(list(stated), stated, cast, {}), utterances, profile, cast)
     settings = resolve(options).summarize
     notes = summarize(utterances, speakers, cast, profile, settings, choose_writer(settings)).notes
     return notes, utterances, speakers

@@ -59,5 +59,5 @@ def _cited(utterance: Utterance | None, key: str) -> str:
 
 
 def _who(speaker: Speaker) -> str:
-    details = [escape(part) for part in (speaker.character, speaker.role) if part]
+    details = [escape(part) for part in (speaker.character, speaker.role_text) if part]
     return escape(speaker.name) + (f" ({', '.join(details)})" if details else "")

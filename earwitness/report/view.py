@@ -10,6 +10,7 @@ from earwitness.archive.findings import Findings
 from earwitness.archive.ledgers import LOW_CONFIDENCE
 from earwitness.archive.record import RecordedSpeaker, RecordingJson
 from earwitness.notes.notes import Notes
+from earwitness.report.speakers import about, conversation_text, speaker_rows
 from earwitness.report.timeline import LANE_HEIGHT, lane_path, overlaps, ticks_of, wave_path
 from earwitness.words.formats import clock_text
 from earwitness.words.transcript import Utterance
@@ -23,6 +24,7 @@ STAGE_NAMES = {
     "diarize": "Who speaks when",
     "transcribe": "What is said",
     "align": "When each word is said",
+    "speakers": "How people talk",
     "summarize": "Notes",
     "clip": "Clips",
     "publish": "This bundle",
@@ -61,6 +63,8 @@ def page_view(findings: Findings, recording: RecordingJson, utterances: Sequence
         "clips_reason": findings.clipped.listing.reason if findings.clipped else "",
         "rows": _rows(utterances, people, names, numbers),
         "lanes": _lanes(findings, recording.speakers),
+        "talk": speaker_rows(recording.speakers, colour_of, duration_text),
+        "conversation": conversation_text(recording),
         "wave": wave_path(findings.listening.peaks if findings.listening else []),
         "marks": _marks(findings),
         "width": max(ticks_of(findings.preprocessed.duration_ms), 1),
@@ -75,6 +79,11 @@ def page_view(findings: Findings, recording: RecordingJson, utterances: Sequence
         "duration": duration_text(findings.preprocessed.duration_ms),
     }
     return PageView(context=context, data=_data(findings.preprocessed.duration_ms, utterances))
+
+
+def colour_of(number: int) -> str:
+    """The class of a speaker's colour."""
+    return f"sp{number % COLOURS}"
 
 
 def clock_short(ms: int) -> str:
@@ -195,7 +204,7 @@ def _rows(
         rows.append(
             {
                 "id": utterance.id,
-                "colour": f"sp{person % COLOURS}" if person >= 0 else "sp-none",
+                "colour": colour_of(person) if person >= 0 else "sp-none",
                 "person": person,
                 "name": names.get(speaker, speaker) if speaker else None,
                 "changed": speaker != previous,
@@ -217,12 +226,11 @@ def _lanes(findings: Findings, speakers: Sequence[RecordedSpeaker]) -> list[dict
     lanes = []
     for number, speaker in enumerate(speakers):
         turns = [(t.start_ms, t.end_ms) for t in findings.diarized.turns if t.speaker == speaker.label]
-        about = [speaker.character, speaker.role]
         lanes.append(
             {
                 "name": speaker.name,
-                "about": ", ".join(part for part in about if part),
-                "colour": f"sp{number % COLOURS}",
+                "about": about(speaker),
+                "colour": colour_of(number),
                 "person": number,
                 "path": lane_path(turns),
                 "share": round(100 * (speaker.speech_s or 0) / total),

@@ -134,6 +134,7 @@ def _named(speaker: Speaker, best: _Likeness, cast: Cast | None) -> Speaker:
         name=member.person if member else best.name,
         character=member.character if member else None,
         role=member.role if member else None,
+        role_by="cast" if member and member.role else None,
         named_by="voice",
         score=best.score,
         trace=trace_of(best.name),

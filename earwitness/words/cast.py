@@ -45,9 +45,24 @@ class Speaker(Record):
     name: str = Field(description="the person's name, or the label while unknown")
     character: str | None = None
     role: str | None = None
+    role_by: Literal["cast", "inferred"] | None = Field(
+        default=None, description="inferred: found from how the speakers talk (docs/speakers.md), stated by nobody"
+    )
     named_by: Literal["transcript", "track", "cast", "correction", "voice", "nobody"] = "nobody"
     score: float | None = Field(default=None, description="likeness to the enrolled voice, where it was named by that")
     trace: str | None = Field(default=None, description="marks checkpoints that rest on that voice; never published")
+
+    @property
+    def role_text(self) -> str:
+        """The role for people; one that was inferred says so."""
+        return role_text(self.role, self.role_by)
+
+
+def role_text(role: str | None, role_by: str | None) -> str:
+    """A role as people see it, empty without one: "game master (inferred)"."""
+    if role is None:
+        return ""
+    return f"{role} (inferred)" if role_by == "inferred" else role
 
 
 _MAX_BYTES = 1_000_000

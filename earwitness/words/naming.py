@@ -47,7 +47,14 @@ def name_speakers(
                 continue
         if member is not None:
             speakers.append(
-                Speaker(label=label, name=member.person, character=member.character, role=member.role, named_by="cast")
+                Speaker(
+                    label=label,
+                    name=member.person,
+                    character=member.character,
+                    role=member.role,
+                    role_by="cast" if member.role else None,
+                    named_by="cast",
+                )
             )
         elif label in owners:
             by: Literal["transcript", "track"] = "transcript" if names.get(label, "").strip() else "track"

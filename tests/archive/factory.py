@@ -31,6 +31,7 @@ from earwitness.schema import Provenance
 from earwitness.speech.segments import Doubt, Segment, SkippedSpan, Transcribed
 from earwitness.speech.turns import CountEstimate, Diarized, Turn
 from earwitness.storage.store import FileRef, keep, workspace
+from earwitness.talk.talk import Talk, analyse_talk
 from earwitness.words.cast import Speaker
 from earwitness.words.transcript import Aligned, Word, utterances_of, words_frame
 
@@ -139,6 +140,15 @@ def _media() -> dict[str, bytes]:
         for name, command in jobs.items():
             subprocess.run([*command, str(scratch / name)], check=True)
         return {name: (scratch / name).read_bytes() for name in ["audio.flac", *jobs]}
+
+
+@functools.cache
+def talk() -> Talk:
+    """How the four talk, measured once a test session."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "audio.flac"
+        path.write_bytes(_media()["audio.flac"])
+        return analyse_talk(path, turns(), timed_words())
 
 
 def stored(content: bytes, name: str) -> FileRef:
@@ -346,6 +356,7 @@ def make_findings(**changes: Any) -> Findings:
             ],
             provenance=stamp(31.0),
         ),
+        "talk": talk().model_copy(update={"provenance": stamp(0.3)}),
         "aligned": Aligned(
             engine=engines["align"],
             language="en",
@@ -368,6 +379,7 @@ def make_findings(**changes: Any) -> Findings:
                 name=PEOPLE[n],
                 character=CHARACTERS[n],
                 role="game master" if n == 0 else "player",
+                role_by="cast",
                 named_by="cast",
             )
             for n in range(4)

@@ -31,6 +31,7 @@ from earwitness.notes.summarize import choose_writer, summarize
 from earwitness.options import read_options
 from earwitness.speech.diarize import diarize
 from earwitness.speech.transcribe import transcribe
+from earwitness.talk.talk import analyse_talk
 from earwitness.words.align import align, choose_aligner
 from earwitness.words.naming import name_speakers
 from earwitness.words.transcript import read_words, utterances_of
@@ -45,7 +46,9 @@ diarized = diarize(speech.speech.path, want.diarize, engines["diarize"])
 transcribed = transcribe(speech.speech.path, want.transcribe, engines["transcribe"], job.sidecar)
 engines["align"] = choose_aligner(want.align, transcribed.language)
 aligned = align(speech.speech.path, transcribed, diarized, want.align, engines["align"])
-utterances = utterances_of(read_words(aligned.words.path))
+words = read_words(aligned.words.path)
+utterances = utterances_of(words)
+talk = analyse_talk(speech.speech.path, diarized.turns, words)
 speakers = name_speakers(sorted({turn.speaker for turn in diarized.turns}), aligned.names, None, {})
 engines["summarize"] = choose_writer(want.summarize)
 summarized = summarize(utterances, speakers, None, want.profile, want.summarize, engines["summarize"])
@@ -56,7 +59,7 @@ clipped = make_clips(
 findings = Findings(
     recording_id=job.recording_id, source_name=path.name, profile="podcast", settings={}, engines=engines,
     validated=validated, preprocessed=speech, listening=listening, diarized=diarized, transcribed=transcribed,
-    aligned=aligned, speakers=speakers, summarized=summarized, clipped=clipped,
+    aligned=aligned, talk=talk, speakers=speakers, summarized=summarized, clipped=clipped,
 )
 place_bundle(compose_bundle(findings), out)
 """

@@ -20,7 +20,7 @@ from tests.flows.conftest import QUICK, digests, forget, stages
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
 AFTER_NAMES = {"summarize", "clip", "publish"}
-AFTER_WORDS = {"correct", *AFTER_NAMES}
+AFTER_WORDS = {"correct", "speakers", *AFTER_NAMES}
 
 
 @pytest.fixture

@@ -16,7 +16,9 @@ from tests.bundle_files import EVERY_BUNDLE
 
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 
-STAGES = ["validate", "preprocess", "listen", "diarize", "transcribe", "align", "summarize", "clip", "publish"]
+STAGES = [
+    "validate", "preprocess", "listen", "diarize", "transcribe", "align", "speakers", "summarize", "clip", "publish",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ WORK = {
     "diarize": "find_speakers",
     "transcribe": "find_words",
     "align": "time_words",
+    "speakers": "analyse_talk",
     "summarize": "write_notes",
     "clip": "make_clips",
     "publish": "compose_bundle",

@@ -241,8 +241,9 @@ def test_arrows_move_and_typing_does_not(desk: Desk) -> None:
 
 def test_doubtful_and_estimated_words_are_marked(desk: Desk) -> None:
     opened = desk.open(make_findings())
+    opened.page.locator("#transcript").scroll_into_view_if_needed()
     opened.page.locator("#u0007").scroll_into_view_if_needed()
-    assert opened.page.locator(".u .w.estimated").count() >= 2
+    until(opened.page, "document.querySelectorAll('.u .w.estimated').length >= 2")
     assert opened.page.locator(".u .w.unsure").first.get_attribute("title") == "The engine was 21 % sure"
 
 
@@ -293,6 +294,7 @@ def hostile() -> Findings:
 def test_hostile_names_and_words_are_inert(desk: Desk) -> None:
     opened = desk.open(hostile())
     page = opened.page
+    page.locator("#u0001").scroll_into_view_if_needed()
     page.locator(".u .w").nth(3).click()
     page.locator(".cite").first.click()
     page.locator("#search").fill(XSS[:20])
@@ -376,3 +378,28 @@ def test_four_hours_stay_usable(desk: Desk) -> None:
     opened.page.locator("#search").fill("hundred years")
     until(opened.page, "document.querySelector('#found').textContent === '136 of 3808 passages'")
     assert opened.complaints == []
+
+
+def test_the_longest_monologue_of_a_speaker_plays(desk: Desk) -> None:
+    findings = make_findings()
+    assert findings.talk is not None
+    longest = findings.talk.speakers["SPEAKER_02"].longest_monologue
+    assert longest is not None
+    opened = desk.open(findings)
+    opened.page.locator("#speakers tbody tr").nth(2).locator("button.time").click()
+    assert opened.wait_time(f"t >= {longest.start_s}") == pytest.approx(longest.start_s, abs=2)
+
+
+@pytest.mark.parametrize("width", [1440, 900, 390])
+def test_the_table_of_speakers_fits_its_window(desk: Desk, width: int) -> None:
+    opened = desk.open(make_findings(), width=width)
+    table = opened.page.locator("#speakers")
+    box = table.bounding_box()
+    assert box is not None
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= width
+    assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
+    ends = opened.page.evaluate(
+        "[...document.querySelectorAll('#speakers tbody *')].map(found => found.getBoundingClientRect().right)"
+    )
+    assert max(ends) <= box["x"] + box["width"] - 10, "nothing sticks out of the card"

@@ -137,12 +137,56 @@ def test_a_partial_result_says_so_first() -> None:
     assert "Run again." in html
 
 
-@pytest.mark.parametrize("part", ["diarized", "aligned", "summarized", "clipped", "listening", "transcribed"])
+@pytest.mark.parametrize("part", ["diarized", "talk", "aligned", "summarized", "clipped", "listening", "transcribed"])
 def test_the_page_stands_whatever_is_missing(part: str) -> None:
     changes = {part: None, "missing": [Missing(stage="x", code="x", message="No.")]}
     html = page(make_findings(**changes))
     assert "This result is partial" in html
     assert "None" not in re.sub(r"<script.*?</script>|<style.*?</style>", "", html, flags=re.DOTALL)
+
+
+def rows_of(html: str) -> list[list[str]]:
+    """The cells of the table of speakers, tags apart."""
+    section = html.split('id="speakers"')[1].split("</section>")[0]
+    rows = re.findall(r"<tr>(.*?)</tr>", section.split("<tbody>")[1], re.DOTALL)
+    return [
+        [
+            " ".join(re.sub("<[^>]*>", " ", cell).split())
+            for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL)
+        ]
+        for row in rows
+    ]
+
+
+def test_the_table_of_speakers_says_how_they_talk() -> None:
+    first, second, *_ = rows_of(page(make_findings()))
+    assert first == [
+        "Marisol Vega game master", "52 % 58 s", "10", "160", "118 Hz 118–118 Hz", "+1 dB", "0", "1", "0:01 13 s",
+    ]  # fmt: skip
+    assert second[0] == "Jonas Weidmann Tamsin Reed, player"
+
+
+def test_an_inferred_role_says_so_wherever_it_stands() -> None:
+    findings = make_findings()
+    guessed = [findings.speakers[0].model_copy(update={"role_by": "inferred"}), *findings.speakers[1:]]
+    html = page(make_findings(speakers=guessed))
+    assert html.count("game master (inferred)") == html.count("game master") >= 2
+    assert "(inferred)" not in page(findings)
+
+
+def test_without_the_analysis_there_is_no_table_and_without_words_there_are_dashes() -> None:
+    assert 'id="speakers"' not in page(make_findings(talk=None))
+    assert 'href="#speakers"' not in page(make_findings(talk=None))
+    findings = make_findings()
+    assert findings.talk is not None
+    wordless = {
+        label: talk.model_copy(
+            update={"words": None, "words_per_minute": None, "pitch": None, "level": None, "longest_monologue": None}
+        )
+        for label, talk in findings.talk.speakers.items()
+    }
+    rows = rows_of(page(make_findings(talk=findings.talk.model_copy(update={"speakers": wordless}))))
+    assert rows[0] == ["Marisol Vega game master", "52 % 58 s", "10", "–", "–", "–", "0", "1", "–"]
 
 
 def test_unnamed_speakers_come_with_advice() -> None:
