@@ -3,6 +3,7 @@
 import re
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from earwitness.notes.sentences import terms, tidy, without_markers
 from earwitness.notes.wording import FUNCTION_WORDS
@@ -77,14 +78,14 @@ def speakers_of(words: str, evidence: Sequence[Utterance]) -> list[Utterance]:
 
 def missing_numbers(text: str, evidence: Sequence[Utterance], known: Known) -> list[str]:
     """Numbers of the text that the evidence does not have."""
-    said = {_SPELLED.get(word, word) for word in words_of(evidence)}
+    words = words_of(evidence)
+    said = {_SPELLED.get(word, word) for word in words} | known.names
     for utterance in evidence:
-        said |= _numbers(utterance.text) | _counted(utterance.text)
-    # in a text with "two hundred", the evidence may have it in digits, or each of its words
-    whole = _counted(text)
-    if whole and whole <= said:
-        text = _COUNT.sub(" ", text)
-    return sorted(_numbers(text) - said - known.names)
+        said |= _numbers_in(utterance.text)
+    # "two hundred" may stand there in digits, or interrupted
+    counted = {phrase: value for phrase, value in _counted(text).items() if not set(terms(phrase)) <= words}
+    rest = _COUNT.sub(" ", text)
+    return sorted((_numbers(rest) | set(counted.values())) - said)
 
 
 def missing_names(text: str, evidence: Sequence[Utterance], known: Known, ordinary: Container[str] = ()) -> list[str]:
@@ -102,13 +103,23 @@ def missing_names(text: str, evidence: Sequence[Utterance], known: Known, ordina
 
 def words_of(evidence: Sequence[Utterance]) -> set[str]:
     """Every word of some utterances, case-folded, with and without markers such as (laughter)."""
-    texts = [text for utterance in evidence for text in (utterance.text, without_markers(utterance.text))]
-    return {word for text in texts for word in terms(text)}
+    return {word for utterance in evidence for word in _words_in(utterance.text)}
 
 
-def _counted(text: str) -> set[str]:
-    """Numbers of several words: "two hundred and five", "twenty-five"."""
-    found = set()
+# the same few utterances are looked at again and again, and some are as long as a recording
+@lru_cache(maxsize=1024)
+def _words_in(text: str) -> frozenset[str]:
+    return frozenset((*terms(text), *terms(without_markers(text))))
+
+
+@lru_cache(maxsize=1024)
+def _numbers_in(text: str) -> frozenset[str]:
+    return frozenset((*_numbers(text), *_counted(text).values()))
+
+
+def _counted(text: str) -> dict[str, str]:
+    """Numbers of several words, such as "two hundred and five" or "twenty-five" → in digits."""
+    found = {}
     for match in _COUNT.finditer(text):
         total, run = 0, 0
         for word in re.findall(r"[a-z]+", match.group().casefold()):
@@ -118,7 +129,7 @@ def _counted(text: str) -> set[str]:
                 run = max(1, run) * _SCALES[word]
                 if word != "hundred":
                     total, run = total + run, 0
-        found.add(str(total + run))
+        found[match.group()] = str(total + run)
     return found
 
 
