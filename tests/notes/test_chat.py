@@ -291,7 +291,7 @@ def noting(question: Question) -> dict[str, Any]:
         "chapters": [{"title": "Lanterns", "first": lines[0][0]}],
         "recap": [point(text, key) for key, _, text in lines[::20]],
         "kinds": [{"kind": "in-world", "first": lines[0][0], "last": lines[-1][0]}],
-        **dict.fromkeys(("people", "places", "loot", "threads", "quotes", "story"), []),
+        **{name: [] for name in ("people", "places", "loot", "threads", "quotes", "story")},
     }
 
 
