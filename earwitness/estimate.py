@@ -34,7 +34,7 @@ def estimate(validated: Validated, engines: Mapping[str, EngineUse], clips: Clip
 
     Args:
         validated: the recording.
-        engines: what was chosen so far; the aligner and the writer are taken to be the bundled ones.
+        engines: what was chosen so far; the aligner is taken to be the bundled one.
         clips: resolved.
     """
     length_s = validated.facts.duration_ms / 1000
@@ -60,11 +60,12 @@ def estimate(validated: Validated, engines: Mapping[str, EngineUse], clips: Clip
 
 def _cost(engines: Mapping[str, EngineUse], length_s: float) -> tuple[float, str]:
     """Dollars at most (silence is not sent), and what to know about them."""
-    use = engines.get("transcribe")
+    use, writer = engines.get("transcribe"), engines.get("summarize")
+    notes = f"; what {writer.model} asks for the notes is not counted" if writer and writer.name == "chat" else ""
     if use is None or use.name != "openai":
-        return 0.0, "no paid service is among the engines"
+        return 0.0, notes.removeprefix("; ") or "no paid service is among the engines"
     model, _, address = use.model.partition(" at ")
     rate = _USD_PER_MINUTE.get(model) if address == ADDRESS else None
     if rate is None:
-        return 0.0, f"what {model} at {address} costs is not known here and not counted"
-    return round(rate * length_s / 60, 4), f"{model} at ${rate:g} a minute of sound; silence is not sent"
+        return 0.0, f"what {model} at {address} costs is not known here and not counted{notes}"
+    return round(rate * length_s / 60, 4), f"{model} at ${rate:g} a minute of sound; silence is not sent{notes}"

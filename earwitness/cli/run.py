@@ -47,7 +47,7 @@ def run(
     if slice_ is not None:
         values["slice"] = slice_
     for item in settings:
-        _set(values, item)
+        set_value(values, item)
     options = read_options(values)
     if options.transcript is not None and (len(paths) > 1 or paths[0].is_dir()):
         raise UsageError(
@@ -81,7 +81,12 @@ def process(paths: Sequence[Path], values: dict[str, Any], *, verbose: bool) -> 
             return run_flow(list(paths), **values)
 
 
-def _set(values: dict[str, Any], item: str) -> None:
+def set_value(values: dict[str, Any], item: str) -> None:
+    """Take `STAGE.KEY=VALUE` into plain options; the value is YAML.
+
+    Raises:
+        UsageError: it is not of that form.
+    """
     name, equals, text = item.partition("=")
     stage, dot, key = name.strip().partition(".")
     if not equals or not dot or not key:

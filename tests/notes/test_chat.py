@@ -476,7 +476,7 @@ def test_what_goes_wrong_is_told_and_the_next_run_goes_on(
     service: ChatService, fault: Said, kind: type[EarwitnessError], says: str
 ) -> None:
     service.faults = [fault]
-    patience = {"timeout_s": 0.5} if fault.stall else {}
+    patience: dict[str, Any] = {"timeout_s": 0.5} if fault.stall else {}
     with pytest.raises(kind) as caught:
         written(service, **patience)
     told = f"{caught.value.message} {caught.value.remedy} {caught.value!r} {caught.value.details}"
