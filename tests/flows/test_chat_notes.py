@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.server, pytest.mark.slow]
 def answer(question: Question) -> object:
     lines = [(key, text) for key, _, text in question.lines]
     return {
-        "title": {"text": "Diane", "evidence": [lines[0][0]]},
+        "title": {"text": lines[0][1], "evidence": [lines[0][0]]},
         "chapters": [{"title": "Call", "first": lines[0][0]}],
         "summary": [
             *({"text": text, "evidence": [key]} for key, text in lines),
