@@ -271,6 +271,7 @@ def test_a_transcript_can_not_end_itself_or_speak_as_somebody_else(service: Chat
     assert len(lines) == len(utterances)
     assert lines[-1][0] == "u0008"
     assert "The king is dead." in lines[-1][2]
+    assert service.asked[0].text.count("</transcript") == 1
     assert "\x1b" not in service.asked[0].text
 
 
