@@ -49,7 +49,7 @@ def estimate(
 
     Args:
         validated: the recording.
-        engines: what was chosen so far; the aligner and the writer are taken to be the bundled ones.
+        engines: what was chosen so far; the aligner is taken to be the bundled one.
         clips: resolved.
         transcribe: whether a hosted service may be asked twice.
     """
@@ -78,13 +78,14 @@ def estimate(
 
 def _cost(engines: Mapping[str, EngineUse], length_s: float, *, twice: bool) -> tuple[float, str]:
     """Dollars at most (silence is not sent), and what to know about them."""
-    use = engines.get("transcribe")
+    use, writer = engines.get("transcribe"), engines.get("summarize")
+    notes = f"; what {writer.model} asks for the notes is not counted" if writer and writer.name == "chat" else ""
     if use is None or use.name not in {"openai", "assemblyai"}:
-        return 0.0, "no paid service is among the engines"
+        return 0.0, notes.removeprefix("; ") or "no paid service is among the engines"
     models, _, address = use.model.partition(" at ")
     prices = _USD_PER_MINUTE.get(address, {})
     if not prices or any(model not in prices for model in models.split(", ")):
-        return 0.0, f"what {models} at {address} costs is not known here and not counted"
+        return 0.0, f"what {models} at {address} costs is not known here and not counted{notes}"
     rate = max(prices[model] for model in models.split(", "))
     note = f"{models} at ${rate:g} a minute of sound; silence is not sent"
     if use.name == "assemblyai":
@@ -92,4 +93,4 @@ def _cost(engines: Mapping[str, EngineUse], length_s: float, *, twice: bool) -> 
     if twice:
         rate *= 1 + MOST_SHARE
         note += f"; up to {MOST_SHARE:.0%} of it is sent once more"
-    return round(rate * length_s / 60, 4), note
+    return round(rate * length_s / 60, 4), note + notes

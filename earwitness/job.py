@@ -13,6 +13,7 @@ from earwitness.corrections.corrections import FILE as CORRECTIONS
 from earwitness.corrections.corrections import Corrections, load_corrections
 from earwitness.engines.engine import EngineUse
 from earwitness.errors import BadRecording, UsageError
+from earwitness.notes.summarize import choose_writer
 from earwitness.options import RunOptions, parse_slice, read_options
 from earwitness.profiles import resolve
 from earwitness.schema import Record
@@ -109,6 +110,7 @@ def plan_job(path: Path, options: RunOptions) -> Job:
             "listen": ffmpeg,
             "diarize": tracks_engine(apart, resolved.diarize.engine) if apart else choose_diarizer(resolved.diarize),
             "transcribe": choose_recogniser(resolved.transcribe, sidecar),
+            "summarize": choose_writer(resolved.summarize),
         },
     )
 
@@ -178,6 +180,7 @@ def plan_again(folder: Path, options: RunOptions) -> Job:
             ),
             **({} if "transcribe" in known else {"transcribe": choose_recogniser(resolved.transcribe, None)}),
             **known,
+            "summarize": choose_writer(resolved.summarize),
         },
         found=source is not None,
         settled=tuple(stage for stage in HEARING if stage not in missing),

@@ -168,7 +168,34 @@ class AlignSettings(StageSettings):
 class SummarizeSettings(StageSettings):
     """Writing the notes."""
 
-    engine: Literal["auto", "extractive"] = Field(default="auto", description="extractive: bundled, cites everything")
+    UNKEYED: ClassVar[frozenset[str]] = StageSettings.UNKEYED | {"timeout_s"}
+
+    engine: Literal["auto", "extractive", "chat"] = Field(
+        default="auto",
+        description="extractive: bundled, cites everything; chat: a chat model, which is sent the transcript and may "
+        "cost money; auto: chat if summarize.model is set, else extractive",
+    )
+    model: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=200,
+        description="model of the chat engine, e.g. gpt-4.1-mini, llama3.1:8b or anthropic:claude-sonnet-4-5",
+    )
+    base_url: str | None = Field(
+        default=None,
+        description="address of the chat engine's service (Ollama, vLLM ...); empty: $OPENAI_BASE_URL, else OpenAI",
+    )
+    temperature: float = Field(
+        default=0, ge=0, le=2, description="of the chat engine; left out for models that refuse it"
+    )
+    context_tokens: int | None = Field(
+        default=None,
+        ge=8_000,
+        le=10_000_000,
+        description="window of the chat model in tokens; empty: as it is known, else 16000. Transcripts that don't fit "
+        "are read in parts",
+    )
+    timeout_s: float = Field(default=300, gt=0, le=3_600, description="patience with one answer of the chat engine")
     words: int | None = Field(default=None, ge=20, le=20_000, description="length of the notes; empty: by length")
     chapters: int | None = Field(default=None, ge=1, le=100, description="number of chapters; empty: by content")
     headings: tuple[str, ...] = by_profile("headings of the notes, in order")

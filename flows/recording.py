@@ -9,7 +9,6 @@ from earwitness.audio.validate import refuse_if_unusable
 from earwitness.clips.make import choose_clip_maker
 from earwitness.corrections.voices import merge_voices
 from earwitness.estimate import estimate
-from earwitness.notes.summarize import choose_writer
 from earwitness.options import RunOptions
 from earwitness.result import RunResult
 from earwitness.words.align import choose_aligner
@@ -114,7 +113,7 @@ def process_recording(path: Path, options: RunOptions | None = None) -> State[Ru
                     cast=job.cast,
                     profile=want.profile,
                     settings=want.summarize,
-                    engine=run.use("summarize", choose_writer(want.summarize)),
+                    engine=engines["summarize"],
                 )
             )
         if aligned is not None and listening is None:

@@ -2,10 +2,12 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
-from earwitness.options import Profile
+from earwitness.cli.run import set_value
+from earwitness.options import Profile, read_options
 
 
 @click.command()
@@ -19,13 +21,25 @@ from earwitness.options import Profile
 )
 @click.option("--words", type=click.IntRange(20, 20_000), metavar="N", help="Length of the notes [by length].")
 @click.option("--cast", type=click.Path(path_type=Path), metavar="FILE", help="People, characters, roles (YAML, TOML).")
+@click.option(
+    "--set", "chosen", multiple=True, metavar="KEY=VALUE", help="Any setting of the notes, e.g. model=gpt-4o."
+)
 @click.option("--json", "as_json", is_flag=True, help="notes.json on stdout instead of Markdown.")
-def notes(transcript: Path, profile: str, words: int | None, cast: Path | None, as_json: bool) -> None:
+def notes(
+    transcript: Path, profile: str, words: int | None, cast: Path | None, chosen: tuple[str, ...], as_json: bool
+) -> None:
     """Write notes from a transcript: JSONL of speaker and text, SRT, VTT, STM, whisperX JSON or plain text."""
     from earwitness.notes.from_transcript import summarized_transcript
     from earwitness.notes.markdown import notes_markdown
 
-    made, utterances, speakers = summarized_transcript(transcript, Profile(profile), words, cast)
+    values: dict[str, Any] = {}
+    for item in chosen:
+        set_value(values, item if item.startswith("summarize.") else f"summarize.{item}")
+    settings = read_options(values).summarize
+    result, utterances, speakers = summarized_transcript(transcript, Profile(profile), words, cast, settings)
+    for warning in result.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    made = result.notes
     if as_json:
         click.echo(json.dumps(made.model_dump(mode="json"), ensure_ascii=False, indent=1))
     else:

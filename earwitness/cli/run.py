@@ -52,7 +52,7 @@ def run(
     if slice_ is not None:
         values["slice"] = slice_
     for item in settings:
-        _set(values, item)
+        set_value(values, item)
     options = read_options(values)
     single = len(paths) == 1 and (options.tracks == "speakers" or not paths[0].is_dir())
     if options.transcript is not None and not single:
@@ -88,7 +88,12 @@ def process(paths: Sequence[Path], values: dict[str, Any], *, verbose: bool) -> 
             return run_flow(list(paths), **values)
 
 
-def _set(values: dict[str, Any], item: str) -> None:
+def set_value(values: dict[str, Any], item: str) -> None:
+    """Take `STAGE.KEY=VALUE` into plain options; the value is YAML.
+
+    Raises:
+        UsageError: it is not of that form.
+    """
     name, equals, text = item.partition("=")
     stage, dot, key = name.strip().partition(".")
     if not equals or not dot or not key:

@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from earwitness.errors import UsageError
-from earwitness.notes.notes import Notes
+from earwitness.notes.notes import Notes, Summarized
 from earwitness.notes.summarize import choose_writer, summarize
 from earwitness.options import Profile, RunOptions, SummarizeSettings
 from earwitness.profiles import resolve
@@ -16,7 +16,13 @@ from earwitness.words.roles import infer_roles
 from earwitness.words.transcript import Utterance
 
 
-def notes_from_transcript(path: Path, profile: Profile, words: int | None, cast_path: Path | None) -> Notes:
+def notes_from_transcript(
+    path: Path,
+    profile: Profile,
+    words: int | None,
+    cast_path: Path | None,
+    settings: SummarizeSettings | None = None,
+) -> Notes:
     """Read a transcript and write its notes; each segment is one utterance: u0001, u0002, ...
 
     Args:
@@ -24,21 +30,28 @@ def notes_from_transcript(path: Path, profile: Profile, words: int | None, cast_
         profile: what kind of recording it was.
         words: length of the notes; None: by the transcript's length.
         cast_path: a cast file, if there is one.
+        settings: any other setting of the notes; the bundled engine writes them unless these say otherwise.
 
     Raises:
+        EarwitnessError: the chat model that was asked for can't be used.
         BadTranscript: the transcript can't be read.
         UsageError: the cast file or the number of words is not acceptable.
     """
-    return summarized_transcript(path, profile, words, cast_path)[0]
+    return summarized_transcript(path, profile, words, cast_path, settings)[0].notes
 
 
 def summarized_transcript(
-    path: Path, profile: Profile, words: int | None, cast_path: Path | None
-) -> tuple[Notes, list[Utterance], list[Speaker]]:
-    """As `notes_from_transcript`, with what `notes_markdown` needs beside the notes."""
+    path: Path,
+    profile: Profile,
+    words: int | None,
+    cast_path: Path | None,
+    settings: SummarizeSettings | None = None,
+) -> tuple[Summarized, list[Utterance], list[Speaker]]:
+    """As `notes_from_transcript`, with the warnings and what `notes_markdown` needs beside the notes."""
     cast = load_cast(cast_path) if cast_path else None
     try:
-        options = RunOptions(profile=profile, summarize=SummarizeSettings(words=words))
+        given = settings.model_dump(exclude_unset=True) if settings else {}
+        options = RunOptions(profile=profile, summarize=SummarizeSettings.model_validate({"words": words} | given))
     except ValidationError as error:
         raise UsageError(f"{words} is not an acceptable number of words.", error.errors()[0]["msg"] + ".") from error
     segments = read_transcript(path)
@@ -56,6 +69,6 @@ def summarized_transcript(
     ]
     stated = {label: name for name, label in labels.items()}
     speakers = infer_roles(name_speakers(list(stated), stated, cast, {}), utterances, profile, cast)
-    settings = resolve(options).summarize
-    notes = summarize(utterances, speakers, cast, profile, settings, choose_writer(settings)).notes
-    return notes, utterances, speakers
+    resolved = resolve(options).summarize
+    made = summarize(utterances, speakers, cast, profile, resolved, choose_writer(resolved))
+    return made, utterances, speakers

@@ -49,8 +49,25 @@ def notes_markdown(notes: Notes, utterances: Sequence[Utterance], speakers: Sequ
             cited = " ".join(_cited(heard.get(place), place) for place in claim.evidence)
             lines.append(f"- {escape(claim.text)} {cited}{doubt}")
         parts.append("\n".join([f"## {escape(section.heading)}", "", *(lines or ["Nothing was found."])]))
-    parts.append(f"{notes.words_read} words were read; every sentence above was said where it points to.")
+    parts.append(_how_it_was_made(notes))
     return "\n\n".join(parts) + "\n"
+
+
+def _how_it_was_made(notes: Notes) -> str:
+    if not notes.readings:
+        return f"{notes.words_read} words were read; every sentence above was said where it points to."
+    parts = "1 part" if len(notes.readings) == 1 else f"{len(notes.readings)} parts"
+    plain = sum(reading.engine == "extractive" for reading in notes.readings)
+    told = f"{notes.words_read} words were read in {parts}. A language model wrote the sentences above, and names, "
+    told += "numbers, quotations and speakers were compared with what was said where they point to."
+    if plain:
+        told += f" {plain} of the parts were noted without it, in words that were said."
+    if notes.supported_share is not None:
+        told += f" {100 * notes.supported_share:.0f} % of what was written is carried by it"
+        told += (
+            f"; {len(notes.dropped)} sentences are left out (notes.json says which and why)." if notes.dropped else "."
+        )
+    return told
 
 
 def _cited(utterance: Utterance | None, key: str) -> str:

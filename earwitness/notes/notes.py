@@ -1,5 +1,7 @@
 """Notes whose every sentence points to what supports it."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from earwitness.engines.engine import EngineUse
@@ -14,6 +16,10 @@ class Claim(Record):
     section: str = Field(description="heading of the section it stands in")
     evidence: list[str] = Field(description="ids of the utterances that support it")
     supported: bool = Field(description="names and numbers occur in the evidence or the cast; quotes are verbatim")
+    details: dict[str, str] = Field(
+        default_factory=dict,
+        description="name, owner, due; or doubt: why it is not supported",
+    )
 
 
 class Section(Record):
@@ -33,6 +39,35 @@ class Chapter(Record):
     end_ms: int | None = None
 
 
+class Dropped(Record):
+    """What a chat model wrote and is not published, because the transcript does not carry it."""
+
+    text: str
+    section: str
+    cited: list[str] = Field(description="ids as the model gave them")
+    reason: str
+
+
+class Reading(Record):
+    """A part of the transcript and who noted it. All of them together are the whole transcript, in order."""
+
+    first: str = Field(description="id of its first utterance")
+    last: str
+    utterances: int = Field(ge=1, description="that were handed in for noting; lines that only overlap are not counted")
+    words: int = Field(ge=0)
+    engine: Literal["chat", "extractive"]
+    questions: int = Field(ge=0, description="that the model was asked about this part")
+    reason: str = Field(default="", description="why the extractive engine took over")
+
+
+class Label(Record):
+    """A run of utterances of one kind."""
+
+    kind: Literal["in-world", "rules", "table-talk"]
+    first: str
+    last: str
+
+
 class Notes(Record):
     """`notes.json`."""
 
@@ -46,6 +81,17 @@ class Notes(Record):
     chapters: list[Chapter] = Field(default_factory=list)
     words_read: int = Field(ge=0, description="words of the transcript that were read: all of them")
     story: str | None = Field(default=None, description="Markdown; profiles that tell a story")
+    supported_share: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="of what a chat model wrote: what its evidence carries",
+    )
+    dropped: list[Dropped] = Field(default_factory=list, description="what a chat model wrote and is not published")
+    readings: list[Reading] = Field(
+        default_factory=list, description="who read what, where a chat model wrote: proof that nothing was left out"
+    )
+    labels: list[Label] = Field(default_factory=list, description="kinds of utterances, at a game's table")
 
 
 class Summarized(StageResult):

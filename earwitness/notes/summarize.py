@@ -1,4 +1,4 @@
-"""Writing notes from a transcript without any model: chosen sentences, each with its speaker and its evidence."""
+"""Writing notes from a transcript; without any model: chosen sentences, each with its speaker and its evidence."""
 
 import re
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ from functools import cached_property
 
 from earwitness import __version__
 from earwitness.engines.engine import EngineUse
+from earwitness.errors import EngineUnavailable
 from earwitness.notes.choosing import choose
 from earwitness.notes.notes import Chapter, Claim, Notes, Section, Summarized
 from earwitness.notes.salience import WEIGHTS, Terms, content_terms, narrators, rate
@@ -20,6 +21,7 @@ from earwitness.options import Profile, SummarizeSettings
 from earwitness.profiles import read_profile
 from earwitness.progress import Progress, no_progress
 from earwitness.words.cast import Cast, Speaker
+from earwitness.words.naming import shown_name
 from earwitness.words.punctuation import closed
 from earwitness.words.transcript import Utterance
 
@@ -40,9 +42,28 @@ _DECISIONS = re.compile(r"\b(?:decisions?|decided|agreed|agreements?)\b", re.IGN
 
 
 def choose_writer(settings: SummarizeSettings) -> EngineUse:
-    """The engine that will write the notes: the bundled extractive one, which needs no model and no network."""
-    asked = "asked for" if settings.engine == "extractive" else "works everywhere and cites every sentence"
-    return EngineUse(name="extractive", version=__version__, reason=asked)
+    """The engine that will write the notes: the bundled extractive one, unless a chat model was asked for.
+
+    Raises:
+        EngineUnavailable: the chat engine was asked for by name and can't be used.
+    """
+    if settings.engine == "extractive" or (settings.engine == "auto" and not settings.model):
+        asked = "asked for" if settings.engine == "extractive" else "works everywhere and cites every sentence"
+        return EngineUse(name="extractive", version=__version__, reason=asked)
+    from earwitness.notes.chat import prompts_digest
+    from earwitness.services.chat_model import address_of, find_chat_model
+
+    found = find_chat_model(settings)
+    if found.ok:
+        model = f"{settings.model} at {address_of(settings)}"
+        return EngineUse(name="chat", version=f"{__version__}+{prompts_digest()}", model=model, reason=found.why)
+    if settings.engine == "chat":
+        raise EngineUnavailable(
+            f"The chat engine can't be used: {found.why}.", "Correct that, or set summarize.engine=extractive."
+        )
+    return EngineUse(
+        name="extractive", version=__version__, degraded=True, reason=f"the chat model can't be used: {found.why}"
+    )
 
 
 def summarize(
@@ -54,7 +75,7 @@ def summarize(
     engine: EngineUse,
     progress: Progress = no_progress,
 ) -> Summarized:
-    """Notes on a recording. Every claim is a sentence that somebody said, and names the utterance it stands in.
+    """Notes on a recording. Every claim names the utterances that carry it; the extractive engine's are such sentences.
 
     Args:
         utterances: the whole transcript, in reading order; times may be absent.
@@ -64,13 +85,20 @@ def summarize(
         settings: resolved; `words` is the length of all claims together, kept within 5 % where the sentences allow.
         engine: what `choose_writer` gave.
         progress: told how far it is.
+
+    Raises:
+        EarwitnessError: the chat model can't be used (see `earwitness.services.chat_model`).
     """
+    if engine.name == "chat":
+        from earwitness.notes.chat import write
+
+        return write(utterances, speakers, cast, profile, settings, engine, progress)
     text = _Transcript(utterances, speakers, profile)
     progress(0.1, "reading the transcript")
     lengths = [count_words(utterance.text) for utterance in utterances]
     scenes = find_scenes(text.terms, lengths, settings.chapters)
     progress(0.4, "finding scenes")
-    budget = settings.words or _usual_length(sum(lengths))
+    budget = settings.words or usual_length(sum(lengths))
     headings = settings.headings or tuple(read_profile(profile)["summarize"]["headings"])
     chosen = _fill(text, scenes, headings, budget)
     progress(0.8, "choosing sentences")
@@ -97,7 +125,8 @@ def summarize(
     return Summarized(engine=engine, notes=notes, warnings=_warnings(notes, settings, lengths))
 
 
-def _usual_length(words: int) -> int:
+def usual_length(words: int) -> int:
+    """Length of notes on a transcript of so many words, where none is asked for."""
     return round(min(_LONGEST, max(_SHORTEST, _SHARE * words, min(_SHORT_ENOUGH, _SHORT_SHARE * words))))
 
 
@@ -135,13 +164,7 @@ class _Transcript:
 
     def display(self, label: str | None) -> str:
         """How people know this voice: the character in a game, else the person, else the label."""
-        if label is None:
-            return ""
-        speaker = self._who.get(label)
-        if speaker is None:
-            return label
-        shown = speaker.character if self.profile is Profile.TABLETOP and speaker.character else speaker.name
-        return " ".join(shown.split())
+        return shown_name(label, self._who, in_world=self.profile is Profile.TABLETOP)
 
     def is_named(self, label: str | None) -> bool:
         """Whether anybody said who this is."""

@@ -1,8 +1,9 @@
 """Does the evidence hold what a claim says? Checked by comparing words, not by trusting the writer."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from earwitness.notes.sentences import terms, tidy, without_markers
 from earwitness.notes.wording import FUNCTION_WORDS
@@ -22,6 +23,12 @@ _SPELLED = {
     )
     for value, word in zip(range(start, 101, step), listed.split(), strict=False)
 }
+_SCALES = {"hundred": 100, "thousand": 1_000, "million": 1_000_000}
+_COUNT = re.compile(
+    rf"\b(?:{'|'.join([*_SPELLED, *_SCALES])})(?:(?:[\s-]+|\s+and\s+)(?:{'|'.join([*_SPELLED, *_SCALES])}))+\b",
+    re.IGNORECASE,
+)
+_BEGINS = re.compile(r"(?:^|[.!?:…]\s)[\s\"“«'‘(]*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +56,81 @@ def is_supported(text: str, evidence: Sequence[Utterance], known: Known) -> bool
     """
     if not evidence:
         return False
-    heard = [terms(utterance.text) for utterance in evidence]
-    plain = [terms(without_markers(utterance.text)) for utterance in evidence]
-    every = {word for words in (*heard, *plain) for word in words}
-    for match in _QUOTE.finditer(text):
-        quoted = terms(next(group for group in match.groups() if group))
-        if not any(_contains(words, quoted) for words in (*heard, *plain)):
-            return False
-    said = {_SPELLED.get(word, word) for word in every} | {
-        number for utterance in evidence for number in _numbers(utterance.text)
-    }
-    if any(number not in said | known.names for number in _numbers(text)):
+    if any(not speakers_of(words, evidence) for words in quotations(text)):
         return False
-    return all(_covered(name, every, known) for name in _must_occur(text))
+    return not (missing_numbers(text, evidence, known) or missing_names(text, evidence, known))
+
+
+def quotations(text: str) -> list[str]:
+    """What stands in quotation marks."""
+    return [next(group for group in match.groups() if group) for match in _QUOTE.finditer(text)]
+
+
+def speakers_of(words: str, evidence: Sequence[Utterance]) -> list[Utterance]:
+    """The utterances in which these words stand, word for word."""
+    quoted = terms(words)
+    return [
+        utterance
+        for utterance in evidence
+        if any(_contains(heard, quoted) for heard in (terms(utterance.text), terms(without_markers(utterance.text))))
+    ]
+
+
+def missing_numbers(text: str, evidence: Sequence[Utterance], known: Known) -> list[str]:
+    """Numbers of the text that the evidence does not have."""
+    words = words_of(evidence)
+    said = {_SPELLED.get(word, word) for word in words} | known.names
+    for utterance in evidence:
+        said |= _numbers_in(utterance.text)
+    # "two hundred" may stand there in digits, or interrupted
+    counted = {phrase: value for phrase, value in _counted(text).items() if not set(terms(phrase)) <= words}
+    rest = _COUNT.sub(" ", text)
+    return sorted((_numbers(rest) | set(counted.values())) - said)
+
+
+def missing_names(text: str, evidence: Sequence[Utterance], known: Known, ordinary: Container[str] = ()) -> list[str]:
+    """Capitalised words that are neither in the evidence nor known.
+
+    Args:
+        text: in a script without capitals every word counts.
+        evidence: utterances.
+        known: names that are all right anywhere.
+        ordinary: case-folded words that a sentence may begin with: their capital says nothing.
+    """
+    every = words_of(evidence)
+    return [name for name in _must_occur(text, ordinary) if not _covered(name, every, known)]
+
+
+def words_of(evidence: Sequence[Utterance]) -> set[str]:
+    """Every word of some utterances, case-folded, with and without markers such as (laughter)."""
+    return {word for utterance in evidence for word in _words_in(utterance.text)}
+
+
+# the same few utterances are looked at again and again, and some are as long as a recording
+@lru_cache(maxsize=1024)
+def _words_in(text: str) -> frozenset[str]:
+    return frozenset((*terms(text), *terms(without_markers(text))))
+
+
+@lru_cache(maxsize=1024)
+def _numbers_in(text: str) -> frozenset[str]:
+    return frozenset((*_numbers(text), *_counted(text).values()))
+
+
+def _counted(text: str) -> dict[str, str]:
+    """Numbers of several words, such as "two hundred and five" or "twenty-five" → in digits."""
+    found = {}
+    for match in _COUNT.finditer(text):
+        total, run = 0, 0
+        for word in re.findall(r"[a-z]+", match.group().casefold()):
+            if word in _SPELLED:
+                run += int(_SPELLED[word])
+            elif word in _SCALES:
+                run = max(1, run) * _SCALES[word]
+                if word != "hundred":
+                    total, run = total + run, 0
+        found[match.group()] = str(total + run)
+    return found
 
 
 def _words(text: str) -> list[str]:
@@ -73,11 +142,18 @@ def _numbers(text: str) -> set[str]:
     return digits | {_SPELLED[word] for word in terms(text) if word in _SPELLED}
 
 
-def _must_occur(text: str) -> list[str]:
-    words = [match.group() for match in _NAME.finditer(tidy(text))]
-    if any(char.isupper() or char.islower() for char in text):
-        return [word for word in words if word[0].isupper() and word.casefold() not in FUNCTION_WORDS]
-    return words
+def _must_occur(text: str, ordinary: Container[str] = ()) -> list[str]:
+    text = tidy(text)
+    found = list(_NAME.finditer(text))
+    if not any(char.isupper() or char.islower() for char in text):
+        return [match.group() for match in found]
+    return [
+        match.group()
+        for match in found
+        if match.group()[0].isupper()
+        and match.group().casefold() not in FUNCTION_WORDS
+        and not (match.group().casefold() in ordinary and _BEGINS.search(text, 0, match.start()))
+    ]
 
 
 def _covered(name: str, every: set[str], known: Known) -> bool:

@@ -88,3 +88,36 @@ def obligation(sentence: str) -> float:
     if strength and _WHEN.search(sentence):
         strength += 0.5
     return strength * (0.3 if sentence.rstrip().endswith("?") and not _REQUEST.search(sentence) else 1.0)
+
+
+OPENERS = word_set(
+    """
+    according afterward afterwards alongside apparently approaching arriving beneath beyond beside besides despite
+    during earlier eventually everybody everyone except facing failing fearing finally following fortunately having
+    hearing hoping initially knowing later leaving likewise looking meanwhile most moving nearby needing nevertheless
+    next outside overall past player players party group people regarding reluctantly returning seeing shortly
+    similarly since speaking still suddenly taking together trying two three four five six several unable unfortunately
+    unlike unsure using waiting walking wanting whenever within without working worried characters participants
+    speakers guests hosts listeners discussion meeting episode interviewer interviewee narrator speaker host guest
+    """
+)
+"""Words that a sentence about a recording may begin with though nobody said them."""
+
+NEGATION = re.compile(
+    r"\b(?:not|never|no|none|nobody|nothing|neither|nor|without|cannot|refus\w+|fail\w*|unable|den(?:y|ie[sd]))\b"
+    r"|\w+n['’]t\b",
+    re.IGNORECASE,
+)
+
+ADDRESSES_WRITER = re.compile(
+    r"\b(?:(?:ignore|disregard|forget|override|bypass)\b.{0,40}\b(?:instructions?|prompts?|rules|guidelines)"
+    r"|(?:system|developer) (?:prompt|message|instruction)s?"
+    r"|(?:new|updated|following|real) instructions?\b"
+    r"|you are (?:now )?(?:an? )?(?:ai|language model|assistant|chatbot|llm|summari[sz]er)"
+    r"|as an? (?:ai|language model|llm)\b"
+    r"|(?:in|to|into|for|from) (?:the|your|these) (?:summary|notes|minutes|recap|json|output|transcript)\b"
+    r"|(?:write|say|add|state|include|note|output|respond|reply)\b.{0,30}\b(?:in|to|into) (?:the|your|these) "
+    r"(?:summary|notes|minutes|recap|answer|response))",
+    re.IGNORECASE,
+)
+"""Talk that may be meant for whoever writes notes of it. It is heard, but no claim may rest on it."""

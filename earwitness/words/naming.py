@@ -88,6 +88,22 @@ def _owners(stated: dict[str, str], found: dict[str, CastMember | None], talk_ms
     return {label for label, key in keys.items() if talk_ms.get(label, 0) >= _SLIVER * longest[key]}
 
 
+def shown_name(label: str | None, speakers: Mapping[str, Speaker], *, in_world: bool) -> str:
+    """How people know a voice: the person, else the label; nothing for a voice without one.
+
+    Args:
+        label: of the voice.
+        speakers: label → who that is.
+        in_world: at a game's table a player is known by the character.
+    """
+    if label is None:
+        return ""
+    speaker = speakers.get(label)
+    if speaker is None:
+        return label
+    return " ".join((speaker.character if in_world and speaker.character else speaker.name).split())
+
+
 def vocabulary(cast: Cast | None) -> list[str]:
     """Names that a recogniser should know and that notes may use: people, aliases, characters, campaign; no repeats."""
     if cast is None:

@@ -1,0 +1,141 @@
+"""A loopback server that speaks the chat-completions protocol, notes what it is asked, and answers or fails as told."""
+
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from tests.openai_server import Fault
+
+
+@dataclass
+class Question:
+    """A request as it came."""
+
+    body: dict[str, Any]
+    key: str
+
+    @property
+    def text(self) -> str:
+        """The user's first message."""
+        return next(str(m["content"]) for m in self.body["messages"] if m["role"] == "user")
+
+    @property
+    def lines(self) -> list[tuple[str, str, str]]:
+        """(id, speaker, text) of the lines that are to be noted."""
+        inside = re.findall(r"^<transcript>\n(.*?)^</transcript>$", self.text, re.MULTILINE | re.DOTALL)
+        assert len(inside) == 1, "the transcript is not delimited"
+        return [(a, b, c) for a, b, c in (json.loads(line) for line in inside[0].splitlines())]
+
+    @property
+    def method(self) -> str:
+        """How the shape was asked for."""
+        if "response_format" in self.body:
+            return str(self.body["response_format"]["type"])
+        return "tools" if "tools" in self.body else "plain"
+
+
+Answerer = Callable[[Question], Any]
+"""A dict is sent as JSON, a string as it is."""
+
+
+@dataclass
+class Said(Fault):
+    """A completion of another kind, or (`status`, `cut`) a failure."""
+
+    content: Any = None
+    finish: str = "stop"
+    refusal: str | None = None
+    prompt_tokens: int | None = None
+    stall: bool = False
+    """Never answer."""
+
+
+@dataclass
+class ChatService:
+    """What tests see of the server."""
+
+    address: str = ""
+    asked: list[Question] = field(default_factory=list)
+    paid: list[Question] = field(default_factory=list)
+    """Those that got a completion: what would be on the bill."""
+    faults: list[Said] = field(default_factory=list)
+    """The next answers, in order."""
+    answer: Answerer = field(default=lambda question: {})
+    refuses: set[str] = field(default_factory=set)
+    """Methods that are answered with 400."""
+    closing: threading.Event = field(default_factory=threading.Event)
+
+
+@contextmanager
+def chat_server(answer: Answerer) -> Iterator[ChatService]:
+    """Serves until the block ends."""
+    service = ChatService(answer=answer)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            question = Question(body, str(self.headers.get("Authorization", "")))
+            service.asked.append(question)
+            assert self.path == "/v1/chat/completions"
+            if question.method in service.refuses:
+                self._send(400, b'{"error": {"message": "response_format is not supported"}}', {}, cut=False)
+                return
+            said = service.faults.pop(0) if service.faults else Said()
+            if said.stall:
+                service.closing.wait(60)
+                return
+            if said.status != 200 or said.body is not None:
+                told = said.body if said.body is not None else json.dumps({"error": {"message": "made up"}})
+                self._send(said.status, told.encode(), said.headers, cut=said.cut)
+                return
+            content = service.answer(question) if said.content is None and said.refusal is None else said.content
+            service.paid.append(question)
+            self._send(200, json.dumps(_completion(question, content, said)).encode(), said.headers, cut=said.cut)
+
+        def _send(self, status: int, body: bytes, headers: dict[str, str], *, cut: bool) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body[: len(body) // 2] if cut else body)
+            self.close_connection = cut
+
+        def log_message(self, *_: Any) -> None:
+            """Tests read the requests, not a log."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    service.address = f"http://127.0.0.1:{server.server_address[1]}/v1"
+    try:
+        yield service
+    finally:
+        service.closing.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _completion(question: Question, content: Any, said: Said) -> dict[str, Any]:
+    text = content if isinstance(content, str) or content is None else json.dumps(content)
+    message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": said.refusal}
+    if question.method == "tools" and text is not None:
+        call = {"name": question.body["tools"][0]["function"]["name"], "arguments": text}
+        message |= {"content": None, "tool_calls": [{"id": "call_1", "type": "function", "function": call}]}
+    read = said.prompt_tokens or sum(len(str(m["content"])) for m in question.body["messages"]) // 4
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": question.body["model"],
+        "choices": [{"index": 0, "message": message, "finish_reason": said.finish}],
+        "usage": {"prompt_tokens": read, "completion_tokens": 10, "total_tokens": read + 10},
+    }
