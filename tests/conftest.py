@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
@@ -11,6 +12,9 @@ from tests.prefect_server import prefect_server
 from tests.s3_server import bucket, s3_server
 
 __all__ = ["bucket", "prefect_server", "s3_server"]
+
+hypothesis.settings.register_profile("shared machine", deadline=None)  # how fast it is at the moment says nothing
+hypothesis.settings.load_profile("shared machine")
 
 _TESTS = Path(__file__).resolve().parent
 _SHARED = _TESTS.parents[1] / "shared" / "data"

@@ -60,7 +60,7 @@ def test_a_full_scale_sine_has_the_standards_loudness() -> None:
     assert measure(sine, 48_000).metrics.loudness_lufs == pytest.approx(-3.01, abs=0.05)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(gain_db=st.floats(-25, 9))
 def test_a_gain_moves_levels_and_nothing_else(gain_db: float, speech: Samples) -> None:
     plain = measure(speech).metrics
@@ -75,7 +75,7 @@ def test_a_gain_moves_levels_and_nothing_else(gain_db: float, speech: Samples) -
     assert moved.silence_share == pytest.approx(plain.silence_share, abs=0.02)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(blocks=st.integers(1, 40), cut=st.integers(0, 20_000))
 def test_the_size_of_blocks_does_not_matter(blocks: int, cut: int, speech: Samples) -> None:
     samples = speech[: len(speech) - cut]
@@ -161,7 +161,7 @@ def test_channels_that_cancel_are_noticed(speech: Samples) -> None:
 
 
 @given(samples=st.integers(0, 400), channels=st.integers(1, 3), rate=st.sampled_from([100, 1_000, 8_000, 44_100]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_tiny_recordings_are_measured_without_complaint(samples: int, channels: int, rate: int) -> None:
     rng = np.random.default_rng(samples)
     found = measure((rng.standard_normal((samples, channels)) * 1000).astype(np.int16), rate)

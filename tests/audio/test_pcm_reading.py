@@ -32,7 +32,7 @@ def test_a_range_is_cut_to_the_sample(ramp: Path, start: int, length: int) -> No
     assert samples.dtype == np.float32
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(window=st.floats(0.01, 4), hop=st.none() | st.floats(0.01, 4))
 def test_windows_cover_everything_once_each_hop(ramp: Path, window: float, hop: float | None) -> None:
     size = round(window * RATE)

@@ -291,7 +291,7 @@ def recordings(draw: st.DrawFn) -> list[Word]:
     return sorted(made, key=lambda w: (w.start_ms, w.utterance))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(words=recordings(), data=st.data())
 def test_whatever_is_corrected_words_keep_their_contract(words: list[Word], data: st.DataObject) -> None:
     utterances = utterances_of(words)

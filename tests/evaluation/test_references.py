@@ -164,7 +164,7 @@ _COLUMNS = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.sampled_from(["rttm", "stm", "ctm", "tsv"]),
     st.lists(st.lists(_COLUMNS, max_size=9), max_size=6),

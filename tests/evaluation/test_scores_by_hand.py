@@ -110,7 +110,7 @@ conversations = st.lists(
     min_size=1,
     max_size=12,
 )
-_FEW = settings(max_examples=40, deadline=None)  # the first example imports pyannote
+_FEW = settings(max_examples=40)  # the first example imports pyannote
 
 
 @_FEW

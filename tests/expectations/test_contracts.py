@@ -486,7 +486,7 @@ def test_a_context_that_lacks_something_is_a_type_error() -> None:
         check_contract("words", good_words())
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(1, 9), st.sampled_from("012")), min_size=2, max_size=12))
 def test_overlap_within_a_speaker_is_found_exactly_where_it_is(spans: list[tuple[int, int, str]]) -> None:
     spans = sorted(spans)

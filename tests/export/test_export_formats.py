@@ -108,7 +108,7 @@ def named(names: list[str]) -> dict[str, str]:
     return {f"SPEAKER_{number:02d}": name for number, name in enumerate(names)}
 
 
-_MINE = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+_MINE = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 # ---------------------------------------------------------------- TextGrid

@@ -152,7 +152,7 @@ def test_one_utterance_is_enough() -> None:
     assert len(notes.chapters) == 1
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(
     texts=st.lists(st.text(max_size=80), max_size=12),
     profile=st.sampled_from(list(Profile)),

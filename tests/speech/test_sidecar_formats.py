@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from earwitness.errors import BadTranscript
@@ -168,7 +168,6 @@ def test_nul_bytes_do_no_harm(tmp_path: Path) -> None:
     assert [s.text for s in read_transcript(written(tmp_path, "a.txt", b"hel\x00lo\nyou"))] == ["hello", "you"]
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=300), st.sampled_from([".srt", ".vtt", ".stm", ".json", ".jsonl", ".txt"]))
 def test_any_bytes_give_segments_or_a_bad_transcript(
     tmp_path_factory: pytest.TempPathFactory, content: bytes, suffix: str
@@ -182,7 +181,6 @@ def test_any_bytes_give_segments_or_a_bad_transcript(
     assert all(s.text.strip() for s in segments)
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(-5000, 90_000), st.integers(-5000, 90_000), st.sampled_from(["yes", "oh no", "a b c"])),

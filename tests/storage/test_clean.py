@@ -343,7 +343,7 @@ def test_nothing_that_a_run_uses_vanishes_while_others_clean_without_mercy(own_h
     assert everything(own_home) == set()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     contents=st.lists(st.text(max_size=50), max_size=6),
     named=st.lists(st.lists(st.integers(0, 5), max_size=3), max_size=4),

@@ -28,7 +28,7 @@ def cents(found: npt.NDArray[np.float32], hz: float) -> npt.NDArray[np.float64]:
     return off
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(hz=st.floats(70, 480), loud=st.floats(0.02, 1.0))
 def test_a_pure_tone_is_heard_to_a_twentieth_of_a_semitone_however_loud(hz: float, loud: float) -> None:
     found = track_pitch((loud * harmonics(hz, range(1, 2))).astype(np.float32)).pitch_hz
@@ -36,7 +36,7 @@ def test_a_pure_tone_is_heard_to_a_twentieth_of_a_semitone_however_loud(hz: floa
     assert cents(found, hz).max() < 5
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(hz=st.floats(70, 450), slope=st.floats(0.0, 2.0))
 def test_a_stack_of_harmonics_has_the_pitch_of_its_fundamental(hz: float, slope: float) -> None:
     found = track_pitch(harmonics(hz, range(1, 12), slope=slope)).pitch_hz
@@ -120,7 +120,6 @@ def test_only_wanted_frames_are_computed_and_they_are_the_same() -> None:
 
 
 @given(samples=st.integers(0, 5_000))
-@settings(deadline=None)
 def test_every_frame_lies_inside_the_sound(samples: int) -> None:
     pitch, level = track_pitch(np.zeros(samples, np.float32))
     assert len(pitch) == len(level) == frame_count(samples)

@@ -4,7 +4,7 @@ import itertools
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from earwitness.engines.engine import EngineUse
@@ -297,7 +297,6 @@ def test_endless_text_without_full_stops_is_cut_at_pauses() -> None:
     assert sum(len(u.words) for u in found) == len(words)
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.none() | st.tuples(st.integers(-2000, 40_000), st.integers(1, 3000)), min_size=1, max_size=40),
     st.integers(0, 30_000),
