@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -122,12 +123,10 @@ class Asker:
             ("ai", reply.text[:_SHOWN] or "(nothing)"),
             ("human", f"That can't be used: {complaint}. Answer again, with the whole JSON object and nothing else."),
         ]
-        try:
+        with suppress(_Malformed, TooLong):  # said below: what the second answer lacked is no news
             again = self._ask(part, words, turn)
             if again.finish == "stop":
                 return Noted(part, self._read(again.text, part), 2)
-        except (_Malformed, TooLong):
-            pass  # said below: what the second answer lacked is no news
         return Noted(part, None, 2, f"the model's answer could not be used ({complaint})")
 
     def _read(self, text: str, part: Part) -> dict[str, Any]:

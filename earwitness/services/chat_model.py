@@ -17,6 +17,7 @@ from earwitness.engines.hub import Availability
 from earwitness.errors import EarwitnessError, EngineFailed, EngineUnavailable, ServiceUnavailable, printable
 from earwitness.options import SummarizeSettings
 from earwitness.services.calls import Answer, call_once
+from earwitness.services.hosted import asked_to_wait, may_be_asked
 from earwitness.services.keys import key_called
 
 OPENAI = "https://api.openai.com/v1"
@@ -26,7 +27,6 @@ USUAL_WINDOW = 16_000
 _MOST_OUTPUT = 16_000
 _RETRIES = 2
 """Of a single call, by the SDK, which heeds Retry-After and waits longer each time, with jitter."""
-_HERE = frozenset({"localhost", "127.0.0.1", "::1"})
 _KEYS = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY"}
 _PACKAGES = {"openai": "langchain_openai", "anthropic": "langchain_anthropic"}
 _METHODS = ("json_schema", "function_calling", "plain")
@@ -80,20 +80,14 @@ def find_chat_model(settings: SummarizeSettings) -> Availability:
     provider, _ = provider_of(settings.model)
     if find_spec(_PACKAGES[provider]) is None:
         return Availability(ok=False, why=f"the package of {provider} is not installed: earwitness[{provider}]")
-    address = address_of(settings)
-    parts = urlsplit(address)
-    if parts.username or parts.password:
-        return Availability(ok=False, why="summarize.base_url holds a name or password, which would be recorded")
-    if parts.query or parts.fragment:
-        return Availability(ok=False, why="summarize.base_url holds more than an address, which would be recorded")
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        return Availability(ok=False, why=f"summarize.base_url is {address!r}, which is no http(s) address")
-    key = key_called(_KEYS[provider])
-    if parts.scheme == "http" and parts.hostname not in _HERE and key:
-        return Availability(ok=False, why=f"the key would travel unencrypted to {address}: use https")
-    if address in {OPENAI, ANTHROPIC} and not key:
-        return Availability(ok=False, why=f"{_KEYS[provider]} is not set")
-    return Availability(ok=True, why=f"asked for; the transcript is sent to {parts.hostname}, which may cost money")
+    return may_be_asked(
+        address_of(settings),
+        setting="summarize.base_url",
+        makers={OPENAI, ANTHROPIC},
+        key=_KEYS[provider],
+        has_key=bool(key_called(_KEYS[provider])),
+        sent="the transcript, which may cost money,",
+    )
 
 
 @dataclass(slots=True)
@@ -231,7 +225,7 @@ class ChatModel:
             f"{service} can't be used now ({kind}: {said}).",
             "Run again later: what was paid for is kept.",
             service=service,
-            **_wait(error),
+            **asked_to_wait(getattr(error, "response", None)),
         )
 
     def _without_key(self, text: str) -> str:
@@ -285,11 +279,3 @@ def _about_length(error: BaseException) -> bool:
 
 def _is_network(error: BaseException) -> bool:
     return any(base.__name__ == "APIConnectionError" for base in type(error).__mro__)
-
-
-def _wait(error: BaseException) -> dict[str, float]:
-    headers = getattr(getattr(error, "response", None), "headers", {})
-    try:
-        return {"retry_after_s": float(headers["retry-after"])}
-    except (KeyError, ValueError):
-        return {}

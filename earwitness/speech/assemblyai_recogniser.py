@@ -20,8 +20,9 @@ from earwitness.options import TranscribeSettings
 from earwitness.progress import Progress, no_progress
 from earwitness.services.breaker import is_outage
 from earwitness.services.calls import Answer, OrderGone, order_once
+from earwitness.services.hosted import asked_to_wait, may_be_asked
 from earwitness.speech.heard import Heard
-from earwitness.speech.hosted import MOST_NAMES, alone, asked_to_wait, may_be_asked, number_of, text_of, write_piece
+from earwitness.speech.hosted import MOST_NAMES, alone, number_of, text_of, write_piece
 from earwitness.speech.languages import LanguageSample, majority
 from earwitness.speech.segments import RoughWord, Segment, SkippedSpan
 from earwitness.speech.windows import Span, listening_windows
@@ -67,7 +68,9 @@ def find_service(settings: TranscribeSettings) -> Availability:
         return Availability(ok=False, why="the package assemblyai is not installed")
     if not os.environ.get(KEY):
         return Availability(ok=False, why=f"{KEY} is not set")
-    return may_be_asked(address_of(settings), ADDRESS, KEY)
+    return may_be_asked(
+        address_of(settings), setting="transcribe.base_url", makers={ADDRESS}, key=KEY, has_key=True, sent="the speech"
+    )
 
 
 def recognise(

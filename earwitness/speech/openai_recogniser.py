@@ -17,8 +17,9 @@ from earwitness.errors import EarwitnessError, EngineFailed, EngineUnavailable, 
 from earwitness.options import TranscribeSettings
 from earwitness.progress import Progress, no_progress
 from earwitness.services.calls import Answer, call_once
+from earwitness.services.hosted import asked_to_wait, may_be_asked
 from earwitness.speech.heard import Heard
-from earwitness.speech.hosted import MOST_NAMES, alone, asked_to_wait, may_be_asked, number_of, text_of, write_piece
+from earwitness.speech.hosted import MOST_NAMES, alone, number_of, text_of, write_piece
 from earwitness.speech.languages import LanguageSample, majority, spread
 from earwitness.speech.segments import Segment, SkippedSpan
 from earwitness.speech.windows import Span, listening_windows
@@ -47,7 +48,14 @@ def address_of(settings: TranscribeSettings) -> str:
 
 def find_service(settings: TranscribeSettings) -> Availability:
     """Can the service be asked at all? Calls nobody: a try would be paid for."""
-    return may_be_asked(address_of(settings), ADDRESS, KEY)
+    return may_be_asked(
+        address_of(settings),
+        setting="transcribe.base_url",
+        makers={ADDRESS},
+        key=KEY,
+        has_key=bool(os.environ.get(KEY)),
+        sent="the speech",
+    )
 
 
 def recognise(
