@@ -139,6 +139,7 @@ def _embed(waves: Samples, flags: segmentation.Flags, device: str) -> tuple[Vect
     return vectors, clean_ms
 
 
+_MOST = 50
 _MIN_ALONE_MS = 340
 _MIN_PIECE_FRAMES = 10
 
@@ -182,6 +183,12 @@ def decide(observed: Observed, duration_ms: int, *, least: int, most: int, tunin
     warnings = []
     if len(order) < least:
         warnings.append(f"{least} speakers were asked for, but only {len(order)} voices can be told apart")
+    heard = clustering.choose_groups(tree, voices, tuning.rules, 1, _MOST)[1] if given else len(order)
+    if heard > len(order) and (len(order) == 1 or heard >= len(order) + 2):
+        warnings.append(
+            f"{heard} voices were heard, but {most} speaker{'s were' if most > 1 else ' was'} asked for: if more "
+            "people speak, give their number, or write complete: false into the cast file"
+        )
     support = {} if given else clustering.count_support(tree, voices, tuning.rules)
     return Found(
         reconstruction.turns_of(speaking, duration_ms, names),

@@ -98,6 +98,12 @@ def test_the_users_count_is_obeyed(settings: dict[str, int], allowed: set[int], 
     assert result.count.given == (settings.get("speakers", settings.get("max_speakers")) in {1, 3, 5})
 
 
+def test_fewer_speakers_than_voices_is_said(phone_call: Path) -> None:
+    (warning,) = _bundled(phone_call, speakers=1).warnings
+    assert warning.startswith("2 voices were heard, but 1 speaker was asked for")
+    assert _bundled(phone_call, speakers=2).warnings == []
+
+
 def test_more_speakers_than_voices_is_said(phone_call: Path, tmp_path: Path) -> None:
     path = tmp_path / "short.wav"
     soundfile.write(path, soundfile.read(phone_call, frames=4 * RATE, start=7 * RATE)[0], RATE)
