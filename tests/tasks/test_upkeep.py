@@ -1,6 +1,9 @@
 """The steps of maintenance that look after the store."""
 
+import tempfile
 from pathlib import Path
+
+import pytest
 
 from earwitness.home import checkpoints_path, scratch_path
 from earwitness.maintenance.options import MaintainOptions
@@ -13,7 +16,10 @@ from tests.s3_server import Bucket
 KEY = f"speak-{digest_of('speak')}"
 
 
-def test_leftovers_always_go_and_old_stages_where_it_is_wanted(own_home: Path) -> None:
+def test_leftovers_always_go_and_old_stages_where_it_is_wanted(
+    own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # else what engines of other tests left counts too
     write_checkpoint(KEY, b"{}")
     (scratch_path() / "listen-x").mkdir(parents=True)
     (scratch_path() / "listen-x" / "half.m4a").write_bytes(b"x" * 2_000_000)
