@@ -1,15 +1,13 @@
 """What was not covered, and what should not be believed without a look: two ledgers that every bundle carries."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
 
 from pydantic import Field
 
 from earwitness.archive.findings import Findings
 from earwitness.schema import Record
+from earwitness.spans import Span, merge, subtract
 from earwitness.words.transcript import Utterance, Word
-
-Span = tuple[int, int]
 
 BRIDGED_MS = 1_000
 """A shorter gap between two words is a pause inside speech, not missing words."""
@@ -179,36 +177,6 @@ def low_confidence_words(words: Iterable[Word]) -> list[Word]:
     """Words below the threshold, least certain first; estimated words say nothing about certainty."""
     unsure = [word for word in words if not word.estimated and word.score < LOW_CONFIDENCE]
     return sorted(unsure, key=lambda word: (word.score, word.start_ms))
-
-
-def merge(spans: Iterable[Span], bridge_ms: int = 0) -> list[Span]:
-    """Union of spans, sorted; gaps of at most `bridge_ms` are closed."""
-    merged: list[Span] = []
-    for start, end in sorted(spans):
-        if merged and start - merged[-1][1] <= bridge_ms:
-            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
-        elif end > start:
-            merged.append((start, end))
-    return merged
-
-
-def subtract(spans: Iterable[Span], holes: Sequence[Span]) -> list[Span]:
-    """What is left of `spans` (merged, sorted) outside `holes` (merged, sorted)."""
-    left: list[Span] = []
-    first = 0
-    for start, end in spans:
-        at = start
-        while first < len(holes) and holes[first][1] <= start:
-            first += 1
-        for hole_start, hole_end in islice(holes, first, None):
-            if hole_start >= end:
-                break
-            if hole_start > at:
-                left.append((at, hole_start))
-            at = max(at, hole_end)
-        if at < end:
-            left.append((at, end))
-    return left
 
 
 def _countable(spans: Iterable[Span]) -> list[Span]:

@@ -7,10 +7,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from earwitness.evaluation.scores import DiarizationScore, SpeakerTime
+from earwitness.spans import Span
 from earwitness.speech.turns import Turn
-
-Span = tuple[int, int]
-"""Start and end, ms."""
 
 
 def whole_file(duration_ms: int, reference: Iterable[Turn] = ()) -> list[Span]:

@@ -5,11 +5,12 @@ from pathlib import Path
 
 from earwitness.archive.reading import Bundle
 from earwitness.errors import UsageError
-from earwitness.evaluation.diarization import Span, diarization_score, whole_file
+from earwitness.evaluation.diarization import diarization_score, whole_file
 from earwitness.evaluation.reference import Reference, Said, cut, read_references, read_uem
 from earwitness.evaluation.scores import Evaluation
 from earwitness.evaluation.tokens import Token, one_name, tokens_of
 from earwitness.evaluation.words import Pair, cp_word_errors, word_boundaries, word_errors, word_speakers
+from earwitness.spans import Span
 from earwitness.speech.turns import Turn
 from earwitness.words.transcript import Word, utterances_of
 

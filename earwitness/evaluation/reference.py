@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from earwitness.errors import BadTranscript, UsageError
-from earwitness.evaluation.diarization import Span
 from earwitness.evaluation.tokens import normalised, one_name
+from earwitness.spans import Span
 from earwitness.speech.rttm import of_recording, read_rttm
 from earwitness.speech.sidecar import MAX_TIME_MS, read_text
 from earwitness.speech.transcript_formats import from_stm

@@ -13,17 +13,16 @@ from dataclasses import dataclass, replace
 
 from earwitness.notes.sentences import Sentence, terms
 from earwitness.notes.wording import (
-    ASKING_ROLES,
     FIRST_PERSON,
     FUNCTION_WORDS,
     HOUSEKEEPING,
-    NARRATOR_ROLES,
     RULES_TALK,
     SECOND_PERSON,
     THIRD_PERSON,
 )
 from earwitness.options import Profile
 from earwitness.words.cast import Speaker
+from earwitness.words.roles import ASKING_ROLES, NARRATOR_ROLES
 from earwitness.words.transcript import Utterance
 
 

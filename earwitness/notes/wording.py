@@ -56,9 +56,6 @@ HOUSEKEEPING = re.compile(
 )
 """The show about itself, as opposed to what it is about."""
 
-NARRATOR_ROLES = re.compile(r"\b(?:game ?master|dungeon ?master|gm|dm|narrator|storyteller|keeper|referee)\b", re.I)
-ASKING_ROLES = re.compile(r"\b(?:interviewer|host|moderator|presenter)\b", re.I)
-
 _DAY = r"(?:today|tonight|tomorrow|(?:mon|tues|wednes|thurs|fri|satur|sun)day|(?:this|next) (?:week|month|time)|end of)"
 _COMMITMENT = re.compile(
     r"\b(?:(?:i|we|you|he|she|they)(?:'ll| will| shall|(?:'m|'re|'s| am| are| is) going to)"

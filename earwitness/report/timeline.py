@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from earwitness.archive.ledgers import Span, merge
+from earwitness.spans import Span, merge
 from earwitness.speech.turns import Turn
 
 BARS = 480

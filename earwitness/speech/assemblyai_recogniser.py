@@ -21,11 +21,12 @@ from earwitness.progress import Progress, no_progress
 from earwitness.services.breaker import is_outage
 from earwitness.services.calls import Answer, OrderGone, order_once
 from earwitness.services.hosted import asked_to_wait, may_be_asked
+from earwitness.spans import Span
 from earwitness.speech.heard import Heard
 from earwitness.speech.hosted import MOST_NAMES, alone, number_of, text_of, write_piece
 from earwitness.speech.languages import LanguageSample, majority
 from earwitness.speech.segments import RoughWord, Segment, SkippedSpan
-from earwitness.speech.windows import Span, listening_windows
+from earwitness.speech.windows import listening_windows
 from earwitness.storage.store import workspace
 
 SERVICE = "AssemblyAI"

@@ -4,10 +4,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from earwitness.spans import Span
 from earwitness.speech.languages import other_language
 from earwitness.speech.segments import Doubt, Segment
-
-Span = tuple[int, int]
 
 _REACH_MS = 300
 _LEAST_SPEECH = 0.15

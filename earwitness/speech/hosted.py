@@ -10,8 +10,7 @@ import numpy as np
 
 from earwitness.audio.facts import SPEECH_RATE_HZ
 from earwitness.audio.pcm import read_speech, speech_duration_ms
-
-Span = tuple[int, int]
+from earwitness.spans import Span
 
 MOST_NAMES = 60
 """Of the cast, that a service is told to expect: more make it hear them everywhere."""

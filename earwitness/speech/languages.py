@@ -8,8 +8,6 @@ from dataclasses import dataclass
 
 from earwitness.speech.segments import Doubt, Segment
 
-Span = tuple[int, int]
-
 _SURE = 0.5
 _COMMON = {
     "en": "the and to of a in that it is you was for on we i have but not they with this are what so",

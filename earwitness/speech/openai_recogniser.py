@@ -18,11 +18,12 @@ from earwitness.options import TranscribeSettings
 from earwitness.progress import Progress, no_progress
 from earwitness.services.calls import Answer, call_once
 from earwitness.services.hosted import asked_to_wait, may_be_asked
+from earwitness.spans import Span
 from earwitness.speech.heard import Heard
 from earwitness.speech.hosted import MOST_NAMES, alone, number_of, text_of, write_piece
 from earwitness.speech.languages import LanguageSample, majority, spread
 from earwitness.speech.segments import Segment, SkippedSpan
-from earwitness.speech.windows import Span, listening_windows
+from earwitness.speech.windows import listening_windows
 
 SERVICE = "OpenAI transcription"
 ADDRESS = "https://api.openai.com/v1"

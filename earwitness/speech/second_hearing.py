@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from earwitness.speech.doubts import Span, Suspicion, find_doubts, in_order, suspicions
+from earwitness.spans import Span
+from earwitness.speech.doubts import Suspicion, find_doubts, in_order, suspicions
 from earwitness.speech.segments import Doubt, Segment, Verdict
 
 VERSION = "1"

@@ -10,13 +10,13 @@ from earwitness.engines.weights import weights_id
 from earwitness.errors import EngineUnavailable
 from earwitness.options import TranscribeSettings
 from earwitness.progress import Progress, no_progress, part_of
+from earwitness.spans import Span
 from earwitness.speech.doubts import find_doubts, in_order
 from earwitness.speech.heard import Heard
 from earwitness.speech.languages import guess_language, mixed_languages
 from earwitness.speech.second_hearing import VERSION as GUARDS_VERSION
 from earwitness.speech.second_hearing import check_again
 from earwitness.speech.segments import Segment, Transcribed
-from earwitness.speech.windows import Span
 from earwitness.storage.store import sha256_file
 
 READER_VERSION = "1"

@@ -17,10 +17,11 @@ from earwitness.engines.quiet import import_speech_library
 from earwitness.errors import EngineUnavailable
 from earwitness.options import TranscribeSettings
 from earwitness.progress import Progress, no_progress, part_of
+from earwitness.spans import Span
 from earwitness.speech.heard import Heard
 from earwitness.speech.languages import LanguageSample, majority
 from earwitness.speech.segments import Segment, SkippedSpan
-from earwitness.speech.windows import Span, listening_windows
+from earwitness.speech.windows import listening_windows
 
 WINDOW_MS = 30 * 60 * 1000
 """Held in memory at once: 115 MB of float32."""

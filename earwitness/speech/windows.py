@@ -7,8 +7,8 @@ import numpy as np
 
 from earwitness.audio.facts import SPEECH_RATE_HZ
 from earwitness.audio.pcm import read_speech
+from earwitness.spans import Span
 
-Span = tuple[int, int]
 _FRAME_MS = 20
 
 

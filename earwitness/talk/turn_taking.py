@@ -10,9 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
+from earwitness.spans import Span
 from earwitness.speech.turns import Turn
-
-Span = tuple[int, int]
 
 PAUSE_MS = 300
 """A silence of one speaker up to this long, in which nobody else begins, is no end of speech (NIST joins segments so

@@ -10,8 +10,8 @@ import numpy as np
 from earwitness.audio.facts import SPEECH_RATE_HZ
 from earwitness.audio.pcm import iter_speech, speech_duration_ms
 from earwitness.progress import Progress, no_progress
+from earwitness.spans import Span
 from earwitness.talk.pitch import HOP, SPAN, Floats, frame_count, steady, track_pitch
-from earwitness.talk.turn_taking import Span
 
 WINDOW_FRAMES = 1_000
 """Frames that are worked on at once: 20 s."""

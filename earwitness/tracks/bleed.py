@@ -14,12 +14,11 @@ import numpy.typing as npt
 
 from earwitness.audio.pcm import Samples, iter_speech
 from earwitness.progress import Progress, naming, no_progress, part_of
+from earwitness.spans import Span
 from earwitness.speech.voice_activity import FRAME, spans_of, speech_probabilities
 
 Floats = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
-Span = tuple[int, int]
-
 _PRE_EMPHASIS = np.float32(0.97)
 """Rumble, which is in all tracks alike, says nothing about who speaks."""
 _SILENCE_DB = -110.0

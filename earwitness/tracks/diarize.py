@@ -10,13 +10,13 @@ import numpy as np
 from earwitness.audio.pcm import read_speech
 from earwitness.engines.engine import EngineUse
 from earwitness.progress import Progress, no_progress
+from earwitness.spans import meets, merge
 from earwitness.speech.diarize import covered_ms
 from earwitness.speech.turns import CountEstimate, Diarized, Turn
 from earwitness.speech.voice_encoder import Vectors
 from earwitness.storage.store import keep, workspace
 from earwitness.tracks.facts import Layout, SpokenTrack, TracksPreprocessed
 from earwitness.tracks.preprocess import METHOD
-from earwitness.tracks.spans import meets, union
 from earwitness.voices.sample import portraits
 
 _JOIN_MS = 1_000
@@ -99,7 +99,7 @@ def joined(spans: Mapping[str, Sequence[tuple[int, int]]]) -> list[Turn]:
     """Turns by start: a speaker's spans with short pauses closed where nobody else speaks in them."""
     turns: list[Turn] = []
     for label, own in sorted(spans.items()):
-        others = union(span for other, theirs in spans.items() if other != label for span in theirs)
+        others = merge(span for other, theirs in spans.items() if other != label for span in theirs)
         current: tuple[int, int] | None = None
         for start, end in own:
             if current is not None and start - current[1] < _JOIN_MS and not meets(others, current[1], start):

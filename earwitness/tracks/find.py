@@ -28,7 +28,7 @@ DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError)
 
 _CHUNK = 1 << 20
 _KNOWN_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
-_ENCRYPTED = 0x1
+_ENCRYPTED, _PATCHED, _STRONGLY_ENCRYPTED = 0x1, 0x20, 0x40
 _UTF8 = 0x800
 _ARCHIVES = (".zip", ".7z", ".rar", ".gz", ".tar")
 _UNPACK = "Unpack it and give the folder: earwitness run FOLDER --tracks speakers."
@@ -124,7 +124,9 @@ def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
     """
     try:
         archive = zipfile.ZipFile(path)
-    except (*DAMAGED, NotImplementedError, ValueError) as error:
+    except NotImplementedError as error:  # so zipfile says that the format is newer than itself
+        raise BadRecording(f"{path.name} is a zip of a newer kind than can be read here ({error}).", _UNPACK) from error
+    except (*DAMAGED, ValueError) as error:
         raise BadRecording(
             f"{path.name} is a damaged zip: its table of contents can't be read ({error}).", _AGAIN
         ) from error
@@ -141,7 +143,7 @@ def open_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[IO[
     """
     try:
         file = archive.open(info)
-    except (RuntimeError, NotImplementedError) as error:
+    except (RuntimeError, NotImplementedError) as error:  # its own header says otherwise than the table of contents
         raise zipfile.BadZipFile(str(error)) from error
     with file:
         yield file
@@ -190,13 +192,11 @@ def _check_member(path: Path, name: str, info: zipfile.ZipInfo) -> None:
         raise BadRecording(
             f"{path.name} holds a link instead of a sound file: {name}.", "Put the files themselves into the zip."
         )
-    if info.flag_bits & _ENCRYPTED:
+    if info.flag_bits & (_ENCRYPTED | _STRONGLY_ENCRYPTED):
         raise BadRecording(f"{path.name} is encrypted: {name} can't be read without a password.", _UNPACK)
-    if info.compress_type not in _KNOWN_METHODS:
-        raise BadRecording(
-            f"{name} in {path.name} is compressed by a method that can't be read here (number {info.compress_type}).",
-            _UNPACK,
-        )
+    if info.compress_type not in _KNOWN_METHODS or info.flag_bits & _PATCHED:
+        what = "as a patch of another" if info.flag_bits & _PATCHED else f"number {info.compress_type}"
+        raise BadRecording(f"{name} in {path.name} is compressed in a way that can't be read here ({what}).", _UNPACK)
 
 
 def _name_of(info: zipfile.ZipInfo) -> str:

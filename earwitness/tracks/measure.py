@@ -77,7 +77,7 @@ def validate_tracks(
     facts = mixed.facts.model_copy(
         update={
             "sha256": sha256,
-            "size": sum(file.stat().st_size for file in _files(path)),
+            "size": sum(file.stat().st_size for _, file in files if file) if path.is_dir() else path.stat().st_size,
             "container": "folder" if path.is_dir() else "zip",
             "codec": " ".join(sorted({facts.codec for _, facts in read})),
             "bit_rate_bps": None,
@@ -101,12 +101,6 @@ def validate_tracks(
     )
 
 
-def _files(path: Path) -> list[Path]:
-    from earwitness.tracks.find import find_tracks
-
-    return [track.inside for track in find_tracks(path)] if path.is_dir() else [path]
-
-
 def _measured(
     files: Sequence[tuple[Track, Path | None]],
     settings: ValidateSettings,
@@ -119,7 +113,7 @@ def _measured(
     for number, (track, file) in enumerate(files):
         share = naming(track.name or track.source, part_of(progress, number / len(files), (number + 1) / len(files)))
         if file is None:
-            left_out.append(LeftOut(source=track.source, reason="It is damaged inside the zip: its checksum is wrong."))
+            left_out.append(LeftOut(source=track.source, reason="It is damaged inside the zip."))
             continue
         try:
             validated = validate_recording(file, settings, slice_ms, share)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from earwitness.engines.engine import EngineUse
 from earwitness.options import TranscribeSettings
 from earwitness.progress import Progress, naming, no_progress, part_of
+from earwitness.spans import merge
 from earwitness.speech.segments import Segment, Transcribed
 from earwitness.speech.transcribe import transcribe
 from earwitness.tracks.facts import TracksPreprocessed
-from earwitness.tracks.spans import union
 
 
 def transcribe_tracks(
@@ -49,7 +49,7 @@ def transcribe_tracks(
         engine=engine,
         language=_language(found, settings),
         segments=sorted(segments, key=_by_time),
-        speech_spans=union([span for track in tracks for span in track.spans]),
+        speech_spans=merge([span for track in tracks for span in track.spans]),
         skipped=sorted(
             (span for _, heard in found for span in heard.skipped), key=lambda span: (span.start_ms, span.end_ms)
         ),

@@ -43,8 +43,7 @@ def unpacked(path: Path, progress: Progress = no_progress) -> Iterator[list[tupl
         for number, track in enumerate(tracks):
             place = Path(folder) / f"{number:02d}"
             place.mkdir()
-            target: Path | None = place / _plain_name(track.source)
-            assert target is not None
+            target = place / _plain_name(track.source)
             try:
                 with open_member(archive, track.inside) as inside, target.open("wb") as file:
                     while block := inside.read(_CHUNK):
@@ -53,8 +52,9 @@ def unpacked(path: Path, progress: Progress = no_progress) -> Iterator[list[tupl
                         progress(min(1.0, done / max(1, total)), f"unpacking {track.source}")
             except DAMAGED:
                 target.unlink(missing_ok=True)
-                target = None
-            files.append((track, target))
+                files.append((track, None))
+            else:
+                files.append((track, target))
         yield files
 
 

@@ -9,11 +9,12 @@ from earwitness.engines.weights import weights_id
 from earwitness.errors import EngineUnavailable
 from earwitness.options import AlignSettings
 from earwitness.progress import Progress, no_progress, part_of
+from earwitness.spans import Span
 from earwitness.speech.segments import Doubt, Segment, Transcribed
 from earwitness.speech.turns import Diarized
 from earwitness.storage.store import FileRef, keep, workspace
 from earwitness.words.assign import Attribution, is_label, match_names
-from earwitness.words.placing import Placed, Span, in_order, spread, within
+from earwitness.words.placing import Placed, in_order, spread, within
 from earwitness.words.transcript import Aligned, Word, words_frame
 from earwitness.words.utterances import Spoken, into_utterances
 

@@ -14,8 +14,9 @@ from pathlib import Path
 from earwitness.audio.pcm import read_speech
 from earwitness.engines.sphinx import Heard, Sphinx
 from earwitness.progress import Progress, no_progress
+from earwitness.spans import Span
 from earwitness.speech.windows import listening_windows
-from earwitness.words.placing import Span, spread, within
+from earwitness.words.placing import spread, within
 
 WINDOW_MS = 20_000
 PIECE_MS = 15_000

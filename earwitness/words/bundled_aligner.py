@@ -12,9 +12,10 @@ from pathlib import Path
 from earwitness.audio.pcm import read_speech
 from earwitness.engines.sphinx import Heard, Sphinx
 from earwitness.progress import Progress, no_progress, part_of
+from earwitness.spans import Span
 from earwitness.speech.segments import Segment
 from earwitness.words.anchors import pieces_of
-from earwitness.words.placing import Placed, Span, fill
+from earwitness.words.placing import Placed, fill
 
 PAD_MS = 300
 LEAST_PAD_MS = 100

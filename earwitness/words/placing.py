@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-Span = tuple[int, int]
+from earwitness.spans import Span
 
 MIN_WORD_MS = 20
 

@@ -28,11 +28,13 @@ LEADS: Mapping[Profile, str] = {
     Profile.WORKPLACE: "chair",
 }
 """The role that is looked for, by profile."""
+NARRATOR_ROLES = re.compile(r"\b(?:game ?master|dungeon ?master|gm|dm|narrator|storyteller|keeper|referee)\b", re.I)
+ASKING_ROLES = re.compile(r"\b(?:interviewer|host|moderator|presenter|anchor)\b", re.I)
 _SAME_ROLE = {
-    Profile.TABLETOP: r"game ?master|dungeon ?master|gm|dm|narrator|storyteller|keeper|referee",
-    Profile.PODCAST: r"host|moderator|presenter|anchor|interviewer",
-    Profile.ARCHIVE: r"interviewer|host|moderator|presenter",
-    Profile.WORKPLACE: r"chair\w*|moderator|facilitator|manager|host",
+    Profile.TABLETOP: NARRATOR_ROLES,
+    Profile.PODCAST: ASKING_ROLES,
+    Profile.ARCHIVE: ASKING_ROLES,
+    Profile.WORKPLACE: re.compile(r"\b(?:chair\w*|moderator|facilitator|manager|host)\b", re.I),
 }
 _YOU = {
     "en": "you your yours yourself yourselves you're you'll you've you'd",
@@ -91,8 +93,7 @@ def infer_roles(
     """
     stated = [member.role for member in cast.members if member.role] if cast else []
     stated += [speaker.role for speaker in speakers if speaker.role]
-    same = re.compile(rf"\b(?:{_SAME_ROLE[profile]})\b", re.IGNORECASE)
-    if any(same.search(role) for role in stated):
+    if any(_SAME_ROLE[profile].search(role) for role in stated):
         return list(speakers)
     lead = find_lead(parts_of(utterances, language), profile)
     return [

@@ -20,8 +20,9 @@ from earwitness.errors import EngineUnavailable, ServiceUnavailable
 from earwitness.options import AlignSettings
 from earwitness.progress import Progress, no_progress
 from earwitness.services.breaker import hosted
+from earwitness.spans import Span
 from earwitness.speech.segments import Segment
-from earwitness.words.placing import Placed, Span, fill
+from earwitness.words.placing import Placed, fill
 
 _log = logging.getLogger(__name__)
 

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earwitness.archive.bundle import published_utterances
-from earwitness.archive.ledgers import coverage_ledger, doubt_ledger, merge, subtract
+from earwitness.archive.ledgers import coverage_ledger, doubt_ledger
+from earwitness.spans import merge, subtract
 from earwitness.speech.segments import Segment, SkippedSpan, Transcribed
 from earwitness.words.transcript import Word, utterances_of
 from tests.archive.factory import make_findings, timed_words, words_ref

@@ -107,17 +107,36 @@ def _link(path: Path) -> None:
         archive.writestr(info, "/etc/passwd")
 
 
-def _encrypted(path: Path) -> None:
+def _flagged(path: Path, flag: int) -> None:
     make_zip(path, {"alice.wav": b"x"})
     data = bytearray(path.read_bytes())
-    data[data.index(b"PK\x01\x02") + 8] |= ENCRYPTED
+    data[data.index(b"PK\x01\x02") + 8] |= flag
     path.write_bytes(data)
+
+
+def _encrypted(path: Path) -> None:
+    _flagged(path, ENCRYPTED)
 
 
 def _unknown_method(path: Path) -> None:
     make_zip(path, {"alice.wav": b"x"})
     data = bytearray(path.read_bytes())
     data[data.index(b"PK\x01\x02") + 10] = 9
+    path.write_bytes(data)
+
+
+def _strongly_encrypted(path: Path) -> None:
+    _flagged(path, 0x40)
+
+
+def _patched(path: Path) -> None:
+    _flagged(path, 0x20)
+
+
+def _of_the_future(path: Path) -> None:
+    make_zip(path, {"alice.wav": b"x"})
+    data = bytearray(path.read_bytes())
+    data[data.index(b"PK\x01\x02") + 6] = 99
     path.write_bytes(data)
 
 
@@ -165,6 +184,9 @@ def _bomb(path: Path) -> None:
         (_windows_outside, "outside of it"),
         (_link, "a link"),
         (_encrypted, "encrypted"),
+        (_strongly_encrypted, "encrypted"),
+        (_patched, "as a patch"),
+        (_of_the_future, "newer kind"),
         (_unknown_method, "number 9"),
         (_twice, "twice"),
         (_nested, "only other archives"),
