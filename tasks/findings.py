@@ -49,7 +49,7 @@ def gather(
         source_name=run.job.source_name,
         profile=run.options.profile.value,
         settings={name.strip("_"): _recorded(getattr(run.options, name)) for name in STAGES},
-        engines=run.engines,
+        engines=run.engines_in_order(),
         validated=validated,
         preprocessed=preprocessed,
         listening=listening,

@@ -39,6 +39,7 @@ from tasks.stage import failure_of, on_this_machine
 
 log = logging.getLogger(__name__)
 
+_ORDER = ("validate", "preprocess", "listen", "diarize", "transcribe", "align", "summarize", "clip", "publish")
 READING = ("validate", "listen")
 """Stages that read the recording itself; all others work on what these two and the store hold."""
 
@@ -133,6 +134,10 @@ class Run:
         """Note an engine that could only be chosen on the way."""
         self.engines[stage] = engine
         return engine
+
+    def engines_in_order(self) -> dict[str, EngineUse]:
+        """As the work goes on, whenever they were chosen."""
+        return dict(sorted(self.engines.items(), key=lambda item: _ORDER.index(item[0])))
 
     def start(self, stage_task: Task[P, R], /, *args: P.args, **inputs: P.kwargs) -> Pending[R]:
         """Start a stage beside others; its inputs decide its checkpoint."""
@@ -249,7 +254,7 @@ class Run:
             seconds=round(time.perf_counter() - self._clock, 3),
             speakers=None if self.names is None else len(self.names),
             names=self.names or [],
-            engines={stage: engine.name for stage, engine in self.engines.items()},
+            engines={stage: engine.name for stage, engine in self.engines_in_order().items()},
             stages=self.stages,
             warnings=[*self.warnings, *(f"{part.stage} is missing: {part.message}" for part in self.missing)],
             estimate=self.estimate,

@@ -3,15 +3,16 @@
 import hashlib
 import io
 import json
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Literal
 
 import soundfile
+
+from tests.loopback import JsonHandler, serving
 
 WORDS = "So this is what I wanted to tell you about. Did you see the river this morning? I did not know that.".split()
 WORD_MS = 400
@@ -76,7 +77,7 @@ def assemblyai_server() -> Iterator[Service]:
     """Serves until the block ends."""
     service = Service()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(JsonHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
@@ -144,40 +145,18 @@ def assemblyai_server() -> Iterator[Service]:
             if fault is not None:
                 if fault.taken:
                     work()
-                self._send(fault.status, fault.body.encode(), fault.headers, cut=fault.cut)
+                self.send_json(fault.status, fault.body.encode(), fault.headers, cut=fault.cut)
                 return
             found = work()
             if found is None:
                 body = b'{"error": "Transcript lookup error, transcript id not found"}'
-                self._send(400, body, {}, cut=False)
+                self.send_json(400, body, {})
             else:
-                self._send(200, json.dumps(found).encode(), {}, cut=False)
+                self.send_json(200, json.dumps(found).encode(), {})
 
-        def _send(self, status: int, body: bytes, headers: dict[str, str], *, cut: bool) -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body[: len(body) // 2] if cut else body)
-            self.close_connection = cut
-
-        def log_message(self, *_: Any) -> None:
-            """Tests read the requests, not a log."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True  # a client keeps its connection open
-    server.block_on_close = False
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    service.address = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
+    with serving(Handler) as address:
+        service.address = address
         yield service
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def _body(handler: BaseHTTPRequestHandler) -> bytes:

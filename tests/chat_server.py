@@ -6,9 +6,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.loopback import JsonHandler, serving
 from tests.openai_server import Fault
 
 
@@ -76,14 +76,14 @@ def chat_server(answer: Answerer) -> Iterator[ChatService]:
     """Serves until the block ends."""
     service = ChatService(answer=answer)
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(JsonHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             question = Question(body, str(self.headers.get("Authorization", "")))
             service.asked.append(question)
             assert self.path == "/v1/chat/completions"
             if question.method in service.refuses:
-                self._send(400, b'{"error": {"message": "response_format is not supported"}}', {}, cut=False)
+                self.send_json(400, b'{"error": {"message": "response_format is not supported"}}', {})
                 return
             said = service.faults.pop(0) if service.faults else Said()
             if said.stall:
@@ -91,37 +91,18 @@ def chat_server(answer: Answerer) -> Iterator[ChatService]:
                 return
             if said.status != 200 or said.body is not None:
                 told = said.body if said.body is not None else json.dumps({"error": {"message": "made up"}})
-                self._send(said.status, told.encode(), said.headers, cut=said.cut)
+                self.send_json(said.status, told.encode(), said.headers, cut=said.cut)
                 return
             content = service.answer(question) if said.content is None and said.refusal is None else said.content
             service.paid.append(question)
-            self._send(200, json.dumps(_completion(question, content, said)).encode(), said.headers, cut=said.cut)
+            self.send_json(200, json.dumps(_completion(question, content, said)).encode(), said.headers, cut=said.cut)
 
-        def _send(self, status: int, body: bytes, headers: dict[str, str], *, cut: bool) -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body[: len(body) // 2] if cut else body)
-            self.close_connection = cut
-
-        def log_message(self, *_: Any) -> None:
-            """Tests read the requests, not a log."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    service.address = f"http://127.0.0.1:{server.server_address[1]}/v1"
-    try:
-        yield service
-    finally:
-        service.closing.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(Handler) as address:
+        service.address = f"{address}/v1"
+        try:
+            yield service
+        finally:
+            service.closing.set()
 
 
 def _completion(question: Question, content: Any, said: Said) -> dict[str, Any]:

@@ -3,16 +3,17 @@
 import hashlib
 import io
 import json
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import soundfile
+
+from tests.loopback import JsonHandler, serving
 
 LINES = ("so this is what I wanted to tell you about.", "did you see the river this morning?", "I did not know that.")
 LINE_S = 4.0
@@ -61,42 +62,22 @@ def openai_server() -> Iterator[Service]:
     """Serves until the block ends."""
     service = Service()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(JsonHandler):
         def do_POST(self) -> None:
             asked = _read(self)
             service.asked.append(asked)
             if service.faults:
                 fault = service.faults.pop(0)
                 told = fault.body if fault.body is not None else json.dumps({"error": {"message": "made up"}})
-                self._send(fault.status, told.encode(), fault.headers, cut=fault.cut)
+                self.send_json(fault.status, told.encode(), fault.headers, cut=fault.cut)
                 return
             body = json.dumps(_transcript(asked, service)).encode()
             service.answered[f"{asked.fields['model']} {asked.audio}"] += 1
-            self._send(200, body, {}, cut=False)
+            self.send_json(200, body, {})
 
-        def _send(self, status: int, body: bytes, headers: dict[str, str], *, cut: bool) -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body[: len(body) // 2] if cut else body)
-            self.close_connection = cut
-
-        def log_message(self, *_: Any) -> None:
-            """Tests read the requests, not a log."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    service.address = f"http://127.0.0.1:{server.server_address[1]}/v1"
-    try:
+    with serving(Handler) as address:
+        service.address = f"{address}/v1"
         yield service
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def _read(handler: BaseHTTPRequestHandler) -> Asked:

@@ -19,6 +19,8 @@ from earwitness.progress import Progress
 
 # A block is 16 frames of 100 ms: small enough for the processor's cache, large enough to hide Python's overhead.
 _FRAMES_A_BLOCK = 16
+_GRACE_S = 900.0
+_SLOWEST = 5.0
 _LOSSLESS = ("alac", "flac", "wavpack", "tta", "tak", "ape", "mlp", "truehd")
 _NARROW_FORMATS = ("u8", "u8p", "s16", "s16p")
 _SURROUND = ("SL", "SR", "BL", "BR")
@@ -43,6 +45,11 @@ class Part:
     def audio(self) -> Any:
         """Its ffmpeg-python stream."""
         return in_long_frames(source(self.path, start_ms=self.start_ms, end_ms=self.end_ms)[f"a:{self.track}"])
+
+
+def decoding_limit_s(duration_ms: int) -> float:
+    """Seconds after which a decoder is caught in a loop: a fifth of real time, after a quarter of an hour of grace."""
+    return _GRACE_S + _SLOWEST * duration_ms / 1000
 
 
 def in_long_frames(audio: Any) -> Any:

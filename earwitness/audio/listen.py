@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from earwitness.audio.decode import Part, cleaned, in_long_frames, mixed_down
+from earwitness.audio.decode import Part, cleaned, decoding_limit_s, in_long_frames, mixed_down
 from earwitness.audio.facts import SPEECH_RATE_HZ, ListeningCopy, RecordingFacts, Validated
 from earwitness.audio.ffmpeg import ffmpeg_info, run, running, source
 from earwitness.audio.measure import Meter
@@ -41,9 +41,6 @@ _FRAMES_A_BLOCK = 16
 _LOUD_ENOUGH = 0.7
 """Only frames that come so near to full scale can have a true peak above the limit."""
 _OVERSAMPLING = 4
-
-_GRACE_S = 900.0
-_SLOWEST = 5.0
 
 
 @dataclass(frozen=True)
@@ -183,7 +180,7 @@ def _encode(
     def on_time(ms: int) -> None:
         progress(min(0.9, 0.9 * ms / max(1, facts.duration_ms)), f"encoded {ms // 1000} s")
 
-    limit_s = _GRACE_S + _SLOWEST * facts.duration_ms / 1000
+    limit_s = decoding_limit_s(facts.duration_ms)
     run(output, limit_s=limit_s, on_time=on_time, what="The listening copy can't be made")
 
 

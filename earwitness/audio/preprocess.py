@@ -7,7 +7,7 @@ asks for them, only those that an issue asks for, and only if the result measure
 from pathlib import Path
 from typing import Any
 
-from earwitness.audio.decode import in_long_frames
+from earwitness.audio.decode import decoding_limit_s, in_long_frames
 from earwitness.audio.facts import SPEECH_RATE_HZ, Enhancement, IssueCode, Metrics, Preprocessed, Validated, Verdict
 from earwitness.audio.ffmpeg import run, source
 from earwitness.audio.measure import Meter
@@ -29,9 +29,6 @@ _CEILING = 0.89
 _AFFTDN_DELAY = 400
 _WORTH_IT = 0.01
 """A score that rises by less than this is chance, and the original is the safer choice."""
-
-_GRACE_S = 900.0
-_SLOWEST = 3.0
 
 
 def preprocess(validated: Validated, settings: PreprocessSettings, progress: Progress = no_progress) -> Preprocessed:
@@ -145,7 +142,7 @@ def _apply(path: Path, target: Path, steps: list[list[Step]], duration_ms: int, 
     )
     run(
         output,
-        limit_s=_GRACE_S + _SLOWEST * duration_ms / 1000,
+        limit_s=decoding_limit_s(duration_ms),
         on_time=on_time,
         what="Cleaning the sound failed",
     )

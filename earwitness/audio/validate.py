@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from earwitness.audio.decode import Part, decode_and_measure, even_mix, write_speech
+from earwitness.audio.decode import Part, decode_and_measure, decoding_limit_s, even_mix, write_speech
 from earwitness.audio.endings import Ending, ending_of
 from earwitness.audio.facts import IssueCode, RecordingFacts, Validated, Verdict
 from earwitness.audio.ffmpeg import Report
@@ -18,10 +18,6 @@ from earwitness.errors import BadRecording, EarwitnessError, UsageError
 from earwitness.options import ValidateSettings
 from earwitness.progress import Progress, no_progress, part_of
 from earwitness.storage.store import keep, sha256_file, workspace
-
-# A decoder that is slower than a fifth of real time (after a quarter of an hour of grace) is caught in a loop.
-_GRACE_S = 900.0
-_SLOWEST = 5.0
 
 _LOST_ENOUGH = 0.01
 _DEAD_DB = 60.0
@@ -214,7 +210,7 @@ def _decode(
     part = Part(path, index, start, end)
     declared = track.duration_ms or probed.duration_ms
     expected = declared if slice_ms is None else slice_ms[1] - slice_ms[0]
-    limit_s = _GRACE_S + _SLOWEST * (declared or 0) / 1000
+    limit_s = decoding_limit_s(declared or 0)
     measured, report = decode_and_measure(part, track, target, expected_ms=expected, limit_s=limit_s, progress=progress)
     if not measured.samples:
         if slice_ms is not None and declared is not None and slice_ms[0] >= declared:

@@ -13,6 +13,7 @@ from earwitness.audio.facts import SPEECH_RATE_HZ
 from earwitness.audio.pcm import Samples, iter_speech, speech_duration_ms
 from earwitness.engines.quiet import import_speech_library
 from earwitness.progress import Progress, no_progress
+from earwitness.spans import Span
 
 FRAME = 512
 """Samples per probability; the model knows no other size at 16 kHz."""
@@ -21,24 +22,12 @@ _CONTEXT = 64
 _BLOCK_FRAMES = 512
 
 
-def speech_spans(
-    path: Path,
-    progress: Progress = no_progress,
-    *,
-    threshold: float = 0.5,
-    min_speech_ms: int = 250,
-    min_silence_ms: int = 300,
-    pad_ms: int = 60,
-) -> list[tuple[int, int]]:
+def speech_spans(path: Path, progress: Progress = no_progress) -> list[Span]:
     """Find the stretches that hold speech.
 
     Args:
         path: 16 kHz mono FLAC or WAV.
         progress: told after every 16 s of sound.
-        threshold: probability from which a frame counts as speech; it ends 0.15 lower.
-        min_speech_ms: shorter bursts are dropped.
-        min_silence_ms: shorter pauses do not end a span.
-        pad_ms: added on both sides of a span, never into a neighbour.
 
     Returns:
         (start_ms, end_ms) in order, not overlapping; empty when nobody speaks.
@@ -48,14 +37,7 @@ def speech_spans(
         StorageError: the file can't be read.
     """
     probabilities, samples = speech_probabilities(path, progress)
-    return spans_of(
-        probabilities,
-        samples,
-        threshold=threshold,
-        min_speech_ms=min_speech_ms,
-        min_silence_ms=min_silence_ms,
-        pad_ms=pad_ms,
-    )
+    return spans_of(probabilities, samples)
 
 
 def spans_of(
@@ -66,16 +48,19 @@ def spans_of(
     min_speech_ms: int = 250,
     min_silence_ms: int = 300,
     pad_ms: int = 60,
-) -> list[tuple[int, int]]:
+) -> list[Span]:
     """The stretches of speech that probabilities make, as `speech_spans` finds them.
 
     Args:
         probabilities: one a frame, as `speech_probabilities` gives them.
         samples: length of the sound.
-        threshold: as there.
-        min_speech_ms: as there.
-        min_silence_ms: as there.
-        pad_ms: as there.
+        threshold: probability from which a frame counts as speech; it ends 0.15 lower.
+        min_speech_ms: shorter bursts are dropped.
+        min_silence_ms: shorter pauses do not end a span.
+        pad_ms: added on both sides of a span, never into a neighbour.
+
+    Returns:
+        as `speech_spans`.
     """
     silero = import_speech_library("silero_vad")
     spans = silero.get_speech_timestamps_from_probs(

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from earwitness.audio.decode import Part, write_speech
+from earwitness.audio.decode import Part, decoding_limit_s, write_speech
 from earwitness.audio.facts import RecordingFacts, Validated
 from earwitness.audio.preprocess import measure_speech
 from earwitness.audio.probe import probe
@@ -26,8 +26,6 @@ MAX_CHANNELS = 16
 
 _ONE_RECORDING = 0.5
 """Tracks of one recording are about equally long: one that is less than this share of the longest is worth a word."""
-_GRACE_S = 900.0
-_SLOWEST = 5.0
 
 
 def validate_tracks(
@@ -158,7 +156,7 @@ def _channels(
         with workspace("channel") as folder:
             target = Path(folder) / "speech.flac"
             weights = [float(other == channel) for other in range(facts.channels)]
-            limit_s = _GRACE_S + _SLOWEST * facts.duration_ms / 1000
+            limit_s = decoding_limit_s(facts.duration_ms)
             write_speech(Part(path, facts.audio_track, start, end), track, weights, target, limit_s=limit_s)
             metrics = measure_speech(target, naming(source, share))
             decoded = keep(target)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from earwitness.audio.decode import Part, cleaned, mixed_down
+from earwitness.audio.decode import Part, cleaned, decoding_limit_s, mixed_down
 from earwitness.audio.facts import RecordingFacts
 from earwitness.audio.ffmpeg import run
 from earwitness.audio.pcm import Samples, iter_speech
@@ -19,8 +19,6 @@ _LIMIT = 0.98
 _WINDOW_S = 30.0
 _RATES_HZ = (16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 _FLAC_BLOCK = 4_096
-_GRACE_S = 900.0
-_SLOWEST = 5.0
 
 
 def mix_tracks(
@@ -65,7 +63,7 @@ def mix_tracks(
     )
     run(
         output,
-        limit_s=_GRACE_S + _SLOWEST * len(tracks) * duration_ms / 1000,
+        limit_s=decoding_limit_s(len(tracks) * duration_ms),
         on_time=on_time,
         what="The tracks can't be mixed",
     )

@@ -27,7 +27,7 @@ REAL = """
 import sys
 from tasks.progress import listening
 from flows import run_flow
-with listening(lambda event: print(event.stage, event.kind, flush=True)):
+with listening(lambda event: print(f"{event.stage} {event.kind}\n", end="", flush=True)):
     run_flow(sys.argv[1], profile="podcast", out="out", clip={"count": 0})
 """
 
@@ -129,7 +129,6 @@ def said(process: "subprocess.Popen[str]", *wanted: str) -> str:
     """The first line that is wanted (any, if none is named)."""
     assert process.stdout is not None
     for line in process.stdout:
-        # lines of threads that speak at once may share one
         if not wanted or any(each in line for each in wanted):
             return line.strip()
     raise AssertionError(f"it ended with {process.wait()} before it said {wanted or 'anything'}")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from earwitness.speech.voice_activity import FRAME, speech_probabilities, speech_spans
+from earwitness.speech.voice_activity import FRAME, spans_of, speech_probabilities, speech_spans
 
 RATE = 16_000
 
@@ -32,7 +32,7 @@ def test_it_finds_the_speech_of_a_phone_call(phone_call: Path) -> None:
 
 
 def test_spans_are_ordered_inside_the_file_and_do_not_overlap(phone_call: Path) -> None:
-    spans = speech_spans(phone_call, pad_ms=400, min_silence_ms=100)
+    spans = spans_of(*speech_probabilities(phone_call), pad_ms=400, min_silence_ms=100)
     edges = [edge for span in spans for edge in span]
     assert edges == sorted(edges)
     assert all(start < end for start, end in spans)
