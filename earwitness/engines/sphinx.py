@@ -1,9 +1,10 @@
 """PocketSphinx as this room needs it: one decoder with our pronunciations added as they come up."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -56,19 +57,12 @@ def levelled(samples: Samples) -> bytes:
 
 
 class Sphinx:
-    """A decoder for forced alignment and, with `listen`, recognition. Not to be shared between threads."""
+    """A decoder for forced alignment. Not to be shared between threads."""
 
-    def __init__(self, *, listen: bool = False) -> None:
-        import pocketsphinx
-
-        model = pocketsphinx.get_model_path("en-us/")
-        self._decoder = pocketsphinx.Decoder(
-            hmm=f"{model}en-us",
-            dict=f"{model}cmudict-en-us.dict",
-            lm=f"{model}en-us.lm.bin" if listen else None,
-            samprate=16_000,
-            loglevel="FATAL",
-        )
+    def __init__(self) -> None:
+        self._decoder = _decoder(dictionary=True)
+        self._listener: Any = None
+        """For `recognise`; knows only the words to expect: a language model over the whole dictionary takes 11 s."""
 
     def knows(self, word: str) -> bool:
         """Whether the dictionary has this lower-case word."""
@@ -107,7 +101,7 @@ class Sphinx:
         grammar = self._decoder.create_fsg("words", 0, len(tokens), steps)
         self._decoder.add_fsg("words", grammar)
         self._decoder.activate_search("words")
-        heard = self._decode(samples)
+        heard = _decoded(self._decoder, samples)
         found, at = nothing, 0
         for word in heard:
             # the grammar keeps the order, so the next equal token is the one
@@ -118,56 +112,78 @@ class Sphinx:
         return found
 
     def expect(self, sentences: Sequence[str]) -> None:
-        """Make a language model of these sentences (tokens with blanks between) for `recognise(expected=True)`."""
+        """Make a language model of these sentences (tokens with blanks between) for `recognise`."""
         import pocketsphinx
         from pocketsphinx.lm import ArpaBoLM
 
+        self._listener = _decoder(dictionary=False)
+        for token in sorted({token for sentence in sentences for token in sentence.split()}):
+            for said in self._variants(token):
+                self._listener.add_word(said, self._decoder.lookup_word(said), False)
         model = ArpaBoLM(text="\n".join(sentences), add_start=True)
         model.compute()
         with workspace("language-model") as folder:
             path = Path(folder) / "text.arpa"
             model.write_file(str(path))
-            trigrams = pocketsphinx.NGramModel(self._decoder.config, self._decoder.logmath, str(path))
-            self._decoder.add_lm("expected", trigrams)
+            trigrams = pocketsphinx.NGramModel(self._listener.config, self._listener.logmath, str(path))
+            self._listener.add_lm("expected", trigrams)
+        self._listener.activate_search("expected")
 
-    def recognise(self, samples: Samples, *, expected: bool = False) -> list[Heard]:
-        """The words in a stretch of speech, as far as this model can tell.
+    def _variants(self, token: str) -> Iterator[str]:
+        """A word of the dictionary and its other pronunciations there: `read`, `read(2)`."""
+        for said in chain([token], (f"{token}({number})" for number in count(2))):
+            if self._decoder.lookup_word(said) is None:
+                return
+            yield said
+
+    def recognise(self, samples: Samples) -> list[Heard]:
+        """Which of the words given to `expect` (call that before) are said in a stretch of speech.
 
         Args:
             samples: float32 at 16 kHz, up to about a minute.
-            expected: only the words given to `expect`; else general English (needs `listen=True`).
         """
-        if samples.size < _MIN_SAMPLES:
-            return []
-        self._decoder.activate_search("expected" if expected else None)
-        return self._decode(samples, posterior=True)
+        return _decoded(self._listener, samples, posterior=True) if samples.size >= _MIN_SAMPLES else []
 
-    def _decode(self, samples: Samples, *, posterior: bool = False) -> list[Heard]:
-        # without a fresh front end the result depends on the windows before (measured, also with cmn=batch)
-        self._decoder.reinit_feat()
-        self._decoder.start_utt()
-        self._decoder.process_raw(levelled(samples), full_utt=True)
-        try:
-            self._decoder.end_utt()
-        except RuntimeError:
-            # too short for one feature frame: nothing was heard
-            return []
-        heard = []
-        for part in self._decoder.seg() or ():
-            token = _VARIANT.sub("", part.word)
-            if token[:1] in "<[(" or part.end_frame < part.start_frame:
-                continue
-            frames = part.end_frame + 1 - part.start_frame
-            score = part.prob if posterior else float(np.exp(np.log(max(part.ascore, 1e-300)) / frames / 6))
-            heard.append(
-                Heard(
-                    token,
-                    part.start_frame * FRAME_MS,
-                    (part.end_frame + 1) * FRAME_MS,
-                    round(min(1.0, max(0.0, score)), 3),
-                )
+
+def _decoder(*, dictionary: bool) -> Any:
+    import pocketsphinx
+
+    model = pocketsphinx.get_model_path("en-us/")
+    return pocketsphinx.Decoder(
+        hmm=f"{model}en-us",
+        dict=f"{model}cmudict-en-us.dict" if dictionary else None,
+        lm=None,
+        samprate=16_000,
+        loglevel="FATAL",
+    )
+
+
+def _decoded(decoder: Any, samples: Samples, *, posterior: bool = False) -> list[Heard]:
+    # without a fresh front end the result depends on the windows before (measured, also with cmn=batch)
+    decoder.reinit_feat()
+    decoder.start_utt()
+    decoder.process_raw(levelled(samples), full_utt=True)
+    try:
+        decoder.end_utt()
+    except RuntimeError:
+        # too short for one feature frame: nothing was heard
+        return []
+    heard = []
+    for part in decoder.seg() or ():
+        token = _VARIANT.sub("", part.word)
+        if token[:1] in "<[(" or part.end_frame < part.start_frame:
+            continue
+        frames = part.end_frame + 1 - part.start_frame
+        score = part.prob if posterior else float(np.exp(np.log(max(part.ascore, 1e-300)) / frames / 6))
+        heard.append(
+            Heard(
+                token,
+                part.start_frame * FRAME_MS,
+                (part.end_frame + 1) * FRAME_MS,
+                round(min(1.0, max(0.0, score)), 3),
             )
-        return heard
+        )
+    return heard
 
 
 @lru_cache(maxsize=1)

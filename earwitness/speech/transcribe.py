@@ -104,9 +104,9 @@ def _guarded(version: str) -> str:
 
 
 def _bundled(*, reason: str, degraded: bool = False) -> EngineUse:
-    from earwitness.engines.sphinx import model_id, version
+    from earwitness.speech.bundled_recogniser import model_id, version
 
-    return EngineUse(name="bundled", version=version(), model=model_id(), degraded=degraded, reason=reason)
+    return EngineUse(name="bundled", version=_guarded(version()), model=model_id(), degraded=degraded, reason=reason)
 
 
 def transcribe(
@@ -160,29 +160,7 @@ def transcribe(
         )
     spans = speech_spans(speech, part_of(progress, 0, 0.1))
     report = part_of(progress, 0.1, 1)
-    if engine.name == "bundled":
-        return _by_sphinx(speech, spans, settings, engine, report)
     return _guarded_words(speech, spans, settings, engine, vocabulary, report)
-
-
-def _by_sphinx(
-    speech: Path, spans: list[Span], settings: TranscribeSettings, engine: EngineUse, progress: Progress
-) -> Transcribed:
-    from earwitness.speech import bundled_recogniser
-
-    segments, skipped = bundled_recogniser.recognise(speech, spans, progress)
-    warnings = [bundled_recogniser.UNRELIABLE]
-    if settings.language not in {None, "en"}:
-        warnings.append(f"The bundled recogniser knows only English, and the language is {settings.language!r}.")
-    return Transcribed(
-        engine=engine,
-        language="en",
-        segments=segments,
-        speech_spans=spans,
-        skipped=skipped,
-        doubts=find_doubts(segments, spans, recognised=True),
-        warnings=warnings,
-    )
 
 
 def _guarded_words(
@@ -197,7 +175,7 @@ def _guarded_words(
     recognise, hear = _ears(engine.name)
     heard = recognise(speech, spans, settings, vocabulary, part_of(progress, 0, 0.9))
     language = heard.language if heard.language != "und" else guess_language(heard.segments)
-    paid = engine.name != "whisperx"
+    paid = engine.name in {"openai", "assemblyai"}
     allowed = settings.hear_again == "always" or (settings.hear_again == "auto" and not paid)
     checked = check_again(
         heard.segments,
@@ -221,6 +199,10 @@ def _guarded_words(
 
 def _ears(engine: str) -> tuple[Callable[..., Heard], Callable[..., list[Segment]]]:
     """How an engine listens the first and the second time."""
+    if engine == "bundled":
+        from earwitness.speech import bundled_recogniser
+
+        return bundled_recogniser.recognise, bundled_recogniser.hear_again
     if engine == "whisperx":
         from earwitness.speech import whisper_recogniser
 

@@ -122,7 +122,13 @@ def hear_again(
         settings: model, device, arithmetic.
         language: of the recording.
     """
-    model = _load(settings.model, *_device(settings))
+    return hear_otherwise(_load(settings.model, *_device(settings)), speech, stretches, spans, language)
+
+
+def hear_otherwise(
+    model: Any, speech: Path, stretches: Sequence[Span], spans: Sequence[Span], language: str
+) -> list[Segment]:
+    """As `hear_again`, by a model of faster-whisper that is loaded already."""
     segments = []
     for stretch in stretches:
         inside = [(max(a, stretch[0]), min(b, stretch[1])) for a, b in spans if a < stretch[1] and b > stretch[0]]

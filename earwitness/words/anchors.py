@@ -60,7 +60,7 @@ def pieces_of(
         start_ms: no word lies before.
         end_ms: no word lies behind.
         spans: voice activity of the recording.
-        sphinx: made with `listen=True`.
+        sphinx: knows the words' sounds.
         progress: told after every window.
     """
     inside = within(spans, start_ms, end_ms)
@@ -86,7 +86,7 @@ def _anchors(
     heard: list[Heard] = []
     windows = listening_windows(speech, inside, WINDOW_MS)
     for number, (start, end) in enumerate(windows, 1):
-        for word in sphinx.recognise(read_speech(speech, start, end), expected=True):
+        for word in sphinx.recognise(read_speech(speech, start, end)):
             heard.append(Heard(word.token, word.start_ms + start, word.end_ms + start, word.score))
         progress(number / len(windows), f"looking for the text: {number} of {len(windows)} windows")
     pairs = match_tokens(tokens, [word.token for word in heard])
