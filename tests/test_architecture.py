@@ -16,8 +16,8 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("earwitness", "flows", "tasks", "expectations")
 HEAVY = set(
-    "torch torchaudio whisperx pyannote resemblyzer silero_vad pocketsphinx faster_whisper ctranslate2 sklearn scipy pandas pyarrow prefect "
-    "great_expectations transformers langchain openai assemblyai jinja2 av pydub".split()
+    "torch torchaudio whisperx pyannote resemblyzer silero_vad pocketsphinx faster_whisper ctranslate2 sklearn "
+    "scipy pandas pyarrow prefect great_expectations transformers langchain openai assemblyai jinja2 av pydub".split()
 )
 
 

@@ -116,19 +116,31 @@ def _listen(speech: Path, windows: Sequence[Span], settings: TranscribeSettings)
         batch_size=len(windows),
     )
     return [
-        _words(row.words or (), window[0] - round(clip["start"] * 1000), window)
+        words_of_row(row.words or (), window[0] - round(clip["start"] * 1000), window)
         for row, clip, window in zip(rows, clips, windows, strict=True)
     ]
 
 
-def _words(heard: Sequence[Any], shift_ms: int, window: Span) -> list[RoughWord]:
+def words_of_row(heard: Sequence[Any], shift_ms: int, window: Span) -> list[RoughWord]:
+    """Written words from what faster-whisper calls words.
+
+    Args:
+        heard: of one row, with `word`, `start` and `end` in seconds, `probability`.
+        shift_ms: to add to its times.
+        window: that all of it was heard in, in ms.
+    """
     words: list[RoughWord] = []
-    for word in heard:
-        start = min(max(window[0], round(word.start * 1000) + shift_ms), window[1] - 1)
-        end = min(max(start + 1, round(word.end * 1000) + shift_ms), window[1])
-        score = round(float(word.probability), 3)
-        for text in word.word.split():
-            words.append(RoughWord(text=text, start_ms=start, end_ms=end, score=score))
+    for part in heard:
+        start = min(max(window[0], round(part.start * 1000) + shift_ms), window[1] - 1)
+        end = min(max(start + 1, round(part.end * 1000) + shift_ms), window[1])
+        score = round(float(part.probability), 3)
+        text = part.word.strip()
+        if not text:
+            continue
+        if words and not part.word[0].isspace():  # "post" and "-mortem": the library parts words at punctuation
+            before = words.pop()
+            start, text, score = before.start_ms or start, before.text + text, min(score, before.score or score)
+        words.append(RoughWord(text=text, start_ms=start, end_ms=end, score=score))
     return words
 
 

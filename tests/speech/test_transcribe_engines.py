@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from earwitness.audio.pcm import read_speech
 from earwitness.engines.engine import EngineUse
@@ -112,6 +114,24 @@ def test_windows_share_a_batch_and_keep_their_times(phone_call: Path, tmp_path: 
     found = transcribe(tmp_path / "thrice.wav", settings, choose_recogniser(settings, None))
     starts = [s.start_ms or 0 for s in found.segments if "Diane" in s.text]
     assert [round((start - starts[0]) / 14_500, 1) for start in starts] == [0.0, 1.0, 2.0]
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([" post", "-mortem", " a", ",", " ", "", " -", "b.", " 3", ".5"]), st.floats(0, 30))
+    )
+)
+def test_pieces_of_a_word_are_joined_and_keep_their_order(heard: list[tuple[str, float]]) -> None:
+    from faster_whisper.transcribe import Word
+
+    from earwitness.speech.bundled_recogniser import words_of_row
+
+    at = sorted(time for _, time in heard)
+    pieces = [Word(start=t, end=t + 0.2, word=text, probability=0.5) for (text, _), t in zip(heard, at, strict=True)]
+    words = words_of_row(pieces, 5_000, (5_000, 35_000))
+    assert " ".join(word.text for word in words).replace(" ", "") == "".join(text for text, _ in heard).replace(" ", "")
+    assert all(5_000 <= (w.start_ms or 0) < (w.end_ms or 0) <= 35_000 for w in words)
+    assert not any(word.text == "-mortem" for word in words[1:])
 
 
 def test_the_bundled_weights_are_the_published_ones() -> None:
