@@ -179,7 +179,7 @@ class ServerUnavailable(Transient):
 
 
 class BudgetExceeded(Terminal):
-    """A call would cost more than a budget has left; it was not made. The message says which one and how to raise it."""
+    """A call could cost more than a budget has left, and was not made; the message says which budget."""
 
     code = "budget"
     exit_code = ExitCode.BUDGET

@@ -156,8 +156,15 @@ class Ledger:
             (number,) = made.inserted_primary_key or (0,)
             return Reserved(int(number), warnings)
 
-    def settle(self, number: int, usage: Usage, usd_micro: int | None) -> None:
-        """Write what was metered in place of what was reserved. Settling twice changes nothing."""
+    def settle(self, number: int, key: str, usage: Usage, usd_micro: int | None) -> None:
+        """Write what was metered in place of what was reserved. Settling twice changes nothing.
+
+        Args:
+            number: of the row.
+            key: of the call: a ledger that was begun anew has other calls at the same numbers.
+            usage: what was metered.
+            usd_micro: what it costs; None: not known.
+        """
         values = {
             "state": "settled",
             "priced": usd_micro is not None,
@@ -168,7 +175,7 @@ class Ledger:
             "output_tokens": usage.output_tokens,
             "audio_ms": usage.audio_ms,
         }
-        self._end(number, values)
+        self._end(number, values, key)
 
     def unclear(self, number: int) -> None:
         """The call failed in a way that may have been charged: what was reserved stays spent."""
@@ -235,11 +242,13 @@ class Ledger:
         with transaction(self._url) as connection:
             return self._now(connection)
 
-    def _end(self, number: int, values: dict[str, Any]) -> None:
-        from sqlalchemy import select
+    def _end(self, number: int, values: dict[str, Any], key: str | None = None) -> None:
+        from sqlalchemy import and_, select
 
+        if not self._exists():
+            return
         table = tables().spending
-        mine = table.c.id == number
+        mine = table.c.id == number if key is None else and_(table.c.id == number, table.c.call_key == key)
         with transaction(self._url) as connection:
             if connection.scalar(select(table.c.state).where(mine)) == "open":
                 connection.execute(table.update().where(mine).values(**values))

@@ -36,7 +36,7 @@ def spend(url: str, limit: int, number: int, bill: int) -> None:
         if kind < 0.2:
             ledger.unclear(place.id)
         elif kind > 0.25:  # else it dies before it could settle, as far as the ledger knows
-            ledger.settle(place.id, Usage(), charged)
+            ledger.settle(place.id, "", Usage(), charged)
 
 
 def main(url: str, limit: int, processes: int) -> None:
@@ -61,5 +61,6 @@ def main(url: str, limit: int, processes: int) -> None:
 
 
 if __name__ == "__main__":
-    Ledger(sys.argv[1]).settle(0, Usage(), 0)  # imports what is needed, once and not in every child
+    # imports what is needed once, and not in every child
+    Ledger(sys.argv[1]).reserve(Spender("", "", "", "", ""), "", "", "", Usage(requests=0), 0, ())
     main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

@@ -92,7 +92,7 @@ def test_a_process_killed_between_reserve_and_settle_has_spent_what_it_reserved(
     with pytest.raises(BudgetExceeded, match=r"\$0\.70 of it is spent or set aside"):
         reserve(ledger, 300_001, *limits(total_usd=1))
     reserve(ledger, 300_000, *limits(total_usd=1))
-    ledger.settle(1, Usage(), 100_000)  # its answer was found
+    ledger.settle(1, "key", Usage(), 100_000)  # its answer was found
     reserve(ledger, 600_000, *limits(total_usd=1))
 
 
@@ -102,8 +102,8 @@ def test_what_is_metered_takes_the_place_of_what_was_reserved(database: str) -> 
     first = reserve(ledger, 9_000, *held, usage=Usage(input_tokens=900))
     with pytest.raises(BudgetExceeded, match=r"budget\.run_usd allows \$0\.0100"):
         reserve(ledger, 2_000, *held)
-    ledger.settle(first, Usage(input_tokens=300, output_tokens=50), 4_000)
-    ledger.settle(first, Usage(), 0)
+    ledger.settle(first, "key", Usage(input_tokens=300, output_tokens=50), 4_000)
+    ledger.settle(first, "key", Usage(), 0)
     second = reserve(ledger, 2_000, *held, usage=Usage(input_tokens=650))
     with pytest.raises(BudgetExceeded, match=r"run_tokens allows 1,000 tokens.*up to 1 tokens"):
         reserve(ledger, 0, *held, usage=Usage(input_tokens=1))
@@ -210,7 +210,7 @@ def test_no_order_of_events_passes_a_limit(tmp_path_factory: pytest.TempPathFact
             number, most, run = waiting.pop(data.draw(st.integers(0, len(waiting) - 1)))
             if step == "settle":
                 usd = data.draw(st.integers(0, most))
-                ledger.settle(number, Usage(), usd)
+                ledger.settle(number, "key", Usage(), usd)
                 charged.append((clock.now, run, usd))
             elif step == "release":
                 ledger.release(number)
