@@ -201,6 +201,13 @@ class Ledger:
             ).one()
             return int(found[0]), int(found[1])
 
+    def used(self, limit: Limit, spender: Spender) -> int:
+        """How much of a limit is spent or set aside, in its units."""
+        if not self._exists():
+            return 0
+        with transaction(self._url) as connection:
+            return _used(connection, limit, spender, self._now(connection))
+
     def warnings_of(self, run: str) -> list[str]:
         """What had to be said of limits while a run was under way, in order."""
         from sqlalchemy import select
