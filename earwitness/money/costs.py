@@ -46,9 +46,7 @@ class Costs(Record):
     since: str | None = Field(description="ISO 8601; null: since the beginning")
     until: str
     total: CostLine
-    unclear_usd: float = Field(
-        description="of the total: calls that failed, are under way, or were killed"
-    )
+    unclear_usd: float = Field(description="of the total: calls that failed, are under way, or were killed")
     by: By
     groups: list[CostLine] = Field(description="the dearest first; days in their order")
     trend: list[CostLine] = Field(description="a day each, or an hour each for up to two days; without gaps")

@@ -65,7 +65,7 @@ def test_a_run_stops_at_its_budget_and_the_next_pays_only_the_rest(
     assert stopped.error is not None
     assert stopped.error.code == "budget"
     assert "budget.run_usd allows $0.0700" in stopped.error.message
-    assert 1 <= sum(heard.answered.values()) <= 2
+    paid_first = sum(heard.answered.values())
     assert 0 < stopped.cost_usd <= 0.07
     assert any("of budget.run_usd is spent or set aside" in warning for warning in stopped.warnings)
     assert "diarize" in stages(stopped, "cached")
@@ -74,7 +74,7 @@ def test_a_run_stops_at_its_budget_and_the_next_pays_only_the_rest(
     assert done.outcome is Outcome.DONE, done.error
     assert set(heard.answered.values()) == {1}, "a piece was paid for twice"
     pieces = sum(heard.answered.values())
-    assert pieces > 2
+    assert 0 < paid_first < pieces
     assert len(written.paid) == 1
     ledger = Ledger().rows()
     assert {row.state for row in ledger} == {"settled"}
@@ -98,7 +98,7 @@ def test_a_run_stops_at_its_budget_and_the_next_pays_only_the_rest(
     assert (again.outcome, again.cost_usd) == (Outcome.DONE, 0)
     assert stages(again) == set()
 
-    options["summarize"]["words"] = 40
+    options["summarize"]["words"] = 77
     cheap = run_flow(short_call, **options, budget={"run_usd": 0, "at_limit": "downgrade"})
     assert cheap.outcome is Outcome.DONE
     assert (cheap.engines["summarize"], cheap.cost_usd, len(written.paid)) == ("extractive", 0, 1)
