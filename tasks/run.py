@@ -34,7 +34,7 @@ from earwitness.interrupt import Interruption, current_interruption, interrupt_o
 from earwitness.job import Job
 from earwitness.money.budget import machine_limits
 from earwitness.money.cheaper import cheaper
-from earwitness.money.paying import current_account, open_account, spent_on
+from earwitness.money.paying import PAID, current_account, open_account, spent_on
 from earwitness.options import RunOptions
 from earwitness.result import ErrorInfo, Estimate, Outcome, RunResult, StageRun
 from earwitness.schema import StageResult
@@ -104,6 +104,7 @@ class Run:
         self._interruption = Interruption()
         current_recording.set(path.name)
         self._account = open_account(run=_run_id())
+        self._pays = False
         current_account.set(self._account)
 
     def __enter__(self) -> Self:
@@ -140,6 +141,7 @@ class Run:
             budget=job.options.budget,
         )
         current_account.set(self._account)
+        self._pays = any(engine.name in PAID for engine in job.engines.values())
         machine_limits()  # a mistake in them is told now
         need_lease()
         sweep_scratch()
@@ -289,7 +291,7 @@ class Run:
 
     def result(self) -> RunResult:
         """What to tell the user."""
-        cost_usd, money = spent_on(self._account.spender.run)
+        cost_usd, money = spent_on(self._account.spender.run) if self._pays else (0.0, [])
         return RunResult(
             outcome=self._outcome(),
             recording_id=self.job.recording_id if self.job else None,

@@ -30,6 +30,8 @@ R = TypeVar("R", bound=StageResult)
 
 _log = logging.getLogger(__name__)
 
+PAID = frozenset({"openai", "assemblyai", "chat"})
+"""Engines whose work is bought."""
 _LONGEST_PAUSE_S = 60.0
 _MAYBE_DONE = frozenset({408, 502, 504})
 """What stands between us and a service says so, which may have done the work all the same."""
