@@ -51,9 +51,7 @@ def notes(
     with charged_to(account):
         while True:
             try:
-                result, utterances, speakers = summarized_transcript(
-                    transcript, Profile(profile), words, cast, settings
-                )
+                made = summarized_transcript(transcript, Profile(profile), words, cast, settings)
                 break
             except (BudgetExceeded, PriceUnknown) as error:
                 if (less := cheaper(settings, engine, options.budget, error)) is None:
