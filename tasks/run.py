@@ -48,6 +48,7 @@ from tasks.checkpoints import key_of
 from tasks.lease import need_lease
 from tasks.progress import StageEvent, current_recording, tell
 from tasks.stage import failure_of, on_this_machine
+from tasks.transcribe import vocabulary_for
 
 log = logging.getLogger(__name__)
 
@@ -105,16 +106,17 @@ class Run:
         current_recording.set(path.name)
         self._account = open_account(run=_run_id())
         self._pays = False
-        current_account.set(self._account)
 
     def __enter__(self) -> Self:
         self._before = current_interruption.set(self._interruption)
+        self._nobodys = current_account.set(self._account)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> Literal[False] | bool:
         current_interruption.reset(self._before)
+        current_account.reset(self._nobodys)
         if error is not None and not isinstance(error, Exception):  # Ctrl-C, SIGTERM, a cancelled run
             self._interruption.happen()
         if isinstance(error, OSError):
@@ -249,10 +251,13 @@ class Run:
         if found is None:
             raise error
         log.warning("%s: %s goes on with %s: %s", self.path.name, pending.stage, found.engine.name, error)
-        self.warnings.append(f"{pending.stage} went on with {found.engine.name}: {error.message}")
+        self.warnings.append(f"{pending.stage} went on with {found.engine.name}: {found.engine.reason}.")
         self.use(pending.stage, found.engine)
         self.options = self.options.model_copy(update={pending.stage: found.settings})
-        return pending.again({"settings": found.settings, "engine": found.engine})
+        other: dict[str, Any] = {"settings": found.settings, "engine": found.engine}
+        if "vocabulary" in pending.inputs:
+            other["vocabulary"] = vocabulary_for(found.engine, self.job.cast if self.job else None)
+        return pending.again(other)
 
     def skip(self, *stages: str, because: str) -> None:
         """Note stages that have nothing to work on."""

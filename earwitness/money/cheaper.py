@@ -44,8 +44,15 @@ def cheaper(
         except EngineUnavailable:
             continue
         if found is not None:
-            return Cheaper(found.settings, found.engine.model_copy(update={"degraded": True, "reason": why.message}))
+            return Cheaper(found.settings, found.engine.model_copy(update={"degraded": True, "reason": _reason(why)}))
     return None
+
+
+def _reason(why: BudgetExceeded | PriceUnknown) -> str:
+    """Without amounts: it stands in the bundle, which must not change because something else was bought meanwhile."""
+    if isinstance(why, PriceUnknown):
+        return "the price of what was asked for is not known, and the budget is in dollars"
+    return f"the budget ({why.details['scope']}_{why.details['measure']}) has no room for what was asked for"
 
 
 def _name(settings: TranscribeSettings | SummarizeSettings, engine: EngineUse) -> str:

@@ -130,6 +130,7 @@ class Purchase:
     charge: Charge
     place: int | None = None
     """In the ledger."""
+    _most: int | None = None
     _ledger: Ledger = field(default_factory=Ledger)
 
     def reserve(self) -> None:
@@ -140,13 +141,14 @@ class Purchase:
             PriceUnknown: a limit is in dollars, and nobody knows what the call costs.
         """
         account, charge = current_account.get() or open_account(), self.charge
+        self._most = cost_of(charge.address, charge.models, charge.most)
         reserved = self._ledger.reserve(
             account.spender,
             self.key,
             charge.service,
             ", ".join(charge.models),
             charge.most,
-            cost_of(charge.address, charge.models, charge.most),
+            self._most,
             (*account.limits, *machine_limits()),
         )
         for text in reserved.warnings:
@@ -195,6 +197,11 @@ class Purchase:
     def payment(self, answer: Answer) -> Payment:
         """What the answer costs."""
         usage = self.charge.metered(answer) or self.charge.most
+        try:
+            cost = cost_of(self.charge.address, self.charge.models, usage)
+        except EarwitnessError as error:  # somebody broke the prices meanwhile; the answer must not be lost for that
+            _log.warning("what was set aside counts, because the prices can't be read now: %s", error)
+            cost = self._most
         return Payment(
             number=self.place or 0,
             service=self.charge.service,
@@ -203,7 +210,7 @@ class Purchase:
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,
             audio_ms=usage.audio_ms,
-            usd_micro=cost_of(self.charge.address, self.charge.models, usage),
+            usd_micro=cost,
         )
 
     def settle(self, payment: Payment) -> None:

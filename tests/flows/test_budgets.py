@@ -102,7 +102,9 @@ def test_a_run_stops_at_its_budget_and_the_next_pays_only_the_rest(
     cheap = run_flow(short_call, **options, budget={"run_usd": 0, "at_limit": "downgrade"})
     assert cheap.outcome is Outcome.DONE
     assert (cheap.engines["summarize"], cheap.cost_usd, len(written.paid)) == ("extractive", 0, 1)
-    assert any(warning.startswith("summarize went on with extractive: The budget") for warning in cheap.warnings)
+    assert any(
+        warning.startswith("summarize went on with extractive: the budget (run_usd)") for warning in cheap.warnings
+    )
     assert cheap.bundle is not None
     recorded = json.loads((cheap.bundle / "recording.json").read_text())
     assert recorded["engines"]["summarize"]["degraded"] is True

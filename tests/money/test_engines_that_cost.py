@@ -20,7 +20,8 @@ from earwitness.speech.transcribe import choose_recogniser, transcribe
 from tests.chat_server import ChatService, Question, chat_server
 from tests.openai_server import Service, openai_server
 
-WHY = BudgetExceeded("The budget has no room.")
+WHY = BudgetExceeded("The budget has no room.", scope="day", measure="usd")
+REASON = "the budget (day_usd) has no room for what was asked for"
 
 
 @pytest.fixture
@@ -99,7 +100,7 @@ def test_the_chain_at_the_limit_is_the_one_that_was_stated(heard: Service, tmp_p
     names = []
     while (less := cheaper(settings, engine, budget, WHY)) is not None:
         assert isinstance(less.settings, TranscribeSettings)
-        assert (less.engine.degraded, less.engine.reason) == (True, "The budget has no room.")
+        assert (less.engine.degraded, less.engine.reason) == (True, REASON)
         settings, engine = less.settings, less.engine
         names.append(engine.model.split(" at ")[0] if engine.name == "openai" else engine.name)
     assert names == ["cheap-1", "bundled"], "there is no model for whisperX"

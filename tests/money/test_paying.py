@@ -174,6 +174,15 @@ def test_a_kept_answer_does_not_settle_another_ledgers_call(own_home: Path) -> N
     assert states() == [("unclear", 6_000)]
 
 
+def test_prices_that_break_while_a_call_is_under_way_lose_no_answer(own_home: Path) -> None:
+    def break_prices() -> Answer:
+        (own_home / "prices.toml").write_text("nonsense")
+        return ask()
+
+    assert call_once("a service", {"n": 1}, break_prices, CHARGE) == ask()
+    assert states() == [("settled", 6_000)]
+
+
 def test_an_order_is_charged_from_when_it_is_placed(own_home: Path) -> None:
     def order_(number: str = "t1") -> str:
         return number
