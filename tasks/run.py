@@ -109,14 +109,14 @@ class Run:
 
     def __enter__(self) -> Self:
         self._before = current_interruption.set(self._interruption)
-        self._nobodys = current_account.set(self._account)
+        self._account_before = current_account.set(self._account)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> Literal[False] | bool:
         current_interruption.reset(self._before)
-        current_account.reset(self._nobodys)
+        current_account.reset(self._account_before)
         if error is not None and not isinstance(error, Exception):  # Ctrl-C, SIGTERM, a cancelled run
             self._interruption.happen()
         if isinstance(error, OSError):

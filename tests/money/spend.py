@@ -42,18 +42,22 @@ def spend(url: str, limit: int, number: int, bill: int) -> None:
 def main(url: str, limit: int, processes: int) -> None:
     """Print the sum of what was charged."""
     reading, writing = os.pipe()
+    ready, go = os.pipe()
     children = []
     for number in range(processes):
         if not (child := os.fork()):
             code = 1
             try:
                 os.close(reading)
+                os.close(go)
+                os.read(ready, 1)  # ends when all are there, so that they begin together
                 spend(url, limit, number, writing)
                 code = 0
             finally:
                 os._exit(code)
         children.append(child)
     os.close(writing)
+    os.close(go)
     with os.fdopen(reading) as bill:
         total = sum(map(int, bill))
     codes = [os.waitpid(child, 0)[1] for child in children]
