@@ -178,6 +178,20 @@ class ServerUnavailable(Transient):
     exit_code = ExitCode.UNAVAILABLE
 
 
+class BudgetExceeded(Terminal):
+    """A call could cost more than a budget has left, and was not made; the message says which budget."""
+
+    code = "budget"
+    exit_code = ExitCode.BUDGET
+
+
+class PriceUnknown(Terminal):
+    """A budget in dollars is set, and nobody stated what a call costs; it was not made."""
+
+    code = "price-unknown"
+    exit_code = ExitCode.BUDGET
+
+
 class Interrupted(Terminal):
     """The user, or the system, asked the run to stop."""
 

@@ -1,13 +1,13 @@
 """What a run will take, before it is started."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from earwitness.audio.facts import Validated
 from earwitness.engines.engine import EngineUse
-from earwitness.options import ClipSettings, TranscribeSettings
+from earwitness.money.forecast import forecast_costs
+from earwitness.options import RunOptions
 from earwitness.result import Estimate
-from earwitness.speech import assemblyai_recogniser, openai_recogniser
-from earwitness.speech.second_hearing import MOST_SHARE
 from earwitness.tracks.facts import TracksValidated
 
 # Seconds of work a second of sound: the slower of two runs of the demo's scene (254 s) on two cores, rounded up. The
@@ -20,15 +20,6 @@ _WORK_PER_SECOND = {
     ("summarize", "extractive"): 0.005,
 }
 _UNKNOWN = 1.0
-_USD_PER_MINUTE = {
-    openai_recogniser.ADDRESS: {"whisper-1": 0.006, "gpt-4o-transcribe": 0.006, "gpt-4o-mini-transcribe": 0.003},
-    assemblyai_recogniser.ADDRESS: {
-        "universal-3-5-pro": 0.21 / 60,
-        "universal-3-pro": 0.21 / 60,
-        "universal-2": 0.15 / 60,
-    },
-}
-"""By https://openai.com/api/pricing and https://www.assemblyai.com/pricing (October 2026); nobody else is priced."""
 _SPEECH_STAGES = ("diarize", "transcribe", "align", "summarize")
 _STARTING_S = 60.0
 # of the same runs, a clip of half a minute with a picture, and one of sound only
@@ -43,16 +34,20 @@ _BYTES_A_TRACK = 50_000
 
 
 def estimate(
-    validated: Validated, engines: Mapping[str, EngineUse], clips: ClipSettings, transcribe: TranscribeSettings
+    validated: Validated, engines: Mapping[str, EngineUse], options: RunOptions, transcript: Path | None = None
 ) -> Estimate:
     """Time, storage and cost of everything that follows *validate*; rough, and on the high side.
 
     Args:
         validated: the recording.
         engines: what was chosen so far; the aligner is taken to be the bundled one.
-        clips: resolved.
-        transcribe: whether a hosted service may be asked twice.
+        options: resolved.
+        transcript: of the whole recording, if there is one.
+
+    Raises:
+        UsageError: the user's prices can't be read.
     """
+    clips = options.clip
     length_s = validated.facts.duration_ms / 1000
     tracks = len(validated.tracks) if isinstance(validated, TracksValidated) else 0
     chosen = {"align": "bundled", "summarize": "extractive"} | {stage: use.name for stage, use in engines.items()}
@@ -62,7 +57,8 @@ def estimate(
     rate = max(work["diarize"], work["transcribe"]) + work["align"] + work["summarize"] + _WORK_A_TRACK * tracks
     possible = min(clips.count, int(length_s // clips.min_s))
     clip_s, clip_bytes = (_VIDEO_CLIP_S, _VIDEO_CLIP_BYTES) if clips.video else (_SOUND_CLIP_S, _SOUND_CLIP_BYTES)
-    cost_usd, price = _cost(engines, length_s, twice=transcribe.hear_again == "always")
+    costs = forecast_costs(validated, engines, options, transcript)
+    price = "; ".join(f"{cost.stage}: {cost.basis}" for cost in costs) or "no paid service is among the engines"
     basis = f"rough: rates of two runs of the demo's scene on two cores; {price}"
     if unknown:
         basis += f"; never timed, so taken to be as slow as the recording is long: {', '.join(unknown)}"
@@ -71,26 +67,13 @@ def estimate(
         # everything lies in the store and in the bundle
         storage_bytes=2 * round(_BYTES_PER_SECOND * length_s + clip_bytes * possible + _PAGE_BYTES)
         + round(_BYTES_A_TRACK * tracks * length_s),
-        cost_usd=cost_usd,
+        cost_usd=_together(cost.likely_usd for cost in costs),
+        cost_low_usd=_together(cost.low_usd for cost in costs),
+        cost_high_usd=_together(cost.high_usd for cost in costs),
+        costs=costs,
         basis=basis,
     )
 
 
-def _cost(engines: Mapping[str, EngineUse], length_s: float, *, twice: bool) -> tuple[float, str]:
-    """Dollars at most (silence is not sent), and what to know about them."""
-    use, writer = engines.get("transcribe"), engines.get("summarize")
-    notes = f"; what {writer.model} asks for the notes is not counted" if writer and writer.name == "chat" else ""
-    if use is None or use.name not in {"openai", "assemblyai"}:
-        return 0.0, notes.removeprefix("; ") or "no paid service is among the engines"
-    models, _, address = use.model.partition(" at ")
-    prices = _USD_PER_MINUTE.get(address, {})
-    if not prices or any(model not in prices for model in models.split(", ")):
-        return 0.0, f"what {models} at {address} costs is not known here and not counted{notes}"
-    rate = max(prices[model] for model in models.split(", "))
-    note = f"{models} at ${rate:g} a minute of sound; silence is not sent"
-    if use.name == "assemblyai":
-        note += "; names of a cast to listen for may cost extra"
-    if twice:
-        rate *= 1 + MOST_SHARE
-        note += f"; up to {MOST_SHARE:.0%} of it is sent once more"
-    return round(rate * length_s / 60, 4), note + notes
+def _together(amounts: Iterable[float | None]) -> float:
+    return round(sum(amount or 0.0 for amount in amounts), 6)

@@ -142,7 +142,14 @@ def plan_again(folder: Path, options: RunOptions) -> Job:
     }
     wanted = read_options({"profile": recorded.profile, **settings})
     resolved = resolve(
-        wanted.model_copy(update={"limits": options.limits, "dry_run": options.dry_run, "out": folder.parent})
+        wanted.model_copy(
+            update={
+                "limits": options.limits,
+                "budget": options.budget,
+                "dry_run": options.dry_run,
+                "out": folder.parent,
+            }
+        )
     )
     layout = recorded.tracks.layout if recorded.tracks else None
     apart = layout if layout != "mixed" else None

@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 
 from earwitness.corrections.corrections import Corrections
 from earwitness.errors import UsageError
+from earwitness.money.budget import Budget
 
 
 def by_profile(description: str, **bounds: Any) -> Any:
@@ -298,6 +299,7 @@ class RunOptions(BaseModel):
     summarize: SummarizeSettings = Field(default_factory=SummarizeSettings, description="the notes")
     clip: ClipSettings = Field(default_factory=ClipSettings, description="the clips")
     publish: PublishSettings = Field(default_factory=PublishSettings, description="the bundle")
+    budget: Budget = Field(default_factory=Budget, description="what paid services may cost")
     limits: Limits = Field(default_factory=Limits, description="time limits and retries of every stage")
 
     @field_validator("slice")

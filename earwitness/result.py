@@ -47,12 +47,26 @@ class ErrorInfo(Record):
         return cls(code=error.code, message=error.message, remedy=error.remedy, exit_code=int(error.exit_code))
 
 
+class StageCost(Record):
+    """What a paid service will ask for one stage; dollars, null where its price is not known."""
+
+    stage: str
+    model: str
+    low_usd: float | None = Field(ge=0)
+    likely_usd: float | None = Field(ge=0)
+    high_usd: float | None = Field(ge=0)
+    basis: str
+
+
 class Estimate(Record):
     """What a run would take, by a dry run."""
 
     seconds: float = Field(ge=0, description="wall time on this machine, roughly")
     storage_bytes: int = Field(ge=0, description="bundle and checkpoints together, roughly")
-    cost_usd: float = Field(ge=0)
+    cost_usd: float = Field(ge=0, description="likely; what has no known price is not in it")
+    cost_low_usd: float = Field(default=0.0, ge=0)
+    cost_high_usd: float = Field(default=0.0, ge=0)
+    costs: list[StageCost] = Field(default_factory=list, description="by stage; empty: nothing is paid for")
     basis: str = Field(description="where the figures come from")
 
 

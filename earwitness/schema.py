@@ -24,6 +24,19 @@ class Provenance(Record):
     seconds: float = Field(ge=0, description="wall time of the stage")
 
 
+class Receipt(Record):
+    """What a service was paid for the answers that a stage used, whenever that was."""
+
+    stage: str
+    service: str
+    model: str
+    calls: int = Field(default=1, ge=0)
+    cost_usd: float | None = Field(ge=0, description="null: the price is not known")
+    input_tokens: int = Field(default=0, ge=0)
+    output_tokens: int = Field(default=0, ge=0)
+    audio_s: float = Field(default=0.0, ge=0, description="sound that was sent")
+
+
 class StageResult(Record):
     """What a stage returns: small, typed, deterministic apart from `provenance`.
 
@@ -31,9 +44,12 @@ class StageResult(Record):
     the altered values would still be valid.
     """
 
-    volatile: ClassVar[frozenset[str]] = frozenset({"provenance", "seal"})
+    volatile: ClassVar[frozenset[str]] = frozenset({"provenance", "seal", "receipts"})
 
     warnings: list[str] = Field(default_factory=list, description="what the user should know about this result")
+    receipts: list[Receipt] = Field(
+        default_factory=list, exclude_if=lambda receipts: not receipts, description="what paid services cost"
+    )
     provenance: Provenance | None = None
     seal: str | None = Field(default=None, description="SHA-256 over everything else, while it is a checkpoint")
 

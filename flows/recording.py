@@ -55,7 +55,7 @@ def process_recording(path: Path, options: RunOptions | None = None) -> State[Ru
         )
         refuse_if_unusable(validated)
         run.duration_ms = validated.facts.duration_ms
-        forecast = estimate(validated, engines, want.clip, want.transcribe)
+        forecast = estimate(validated, engines, want, None if job.slice_ms else job.sidecar)
         if want.dry_run:
             run.estimate = forecast
             return run.state()

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Event
 from types import TracebackType
@@ -19,10 +20,21 @@ from prefect.utilities.annotations import opaque
 
 from earwitness.archive.findings import Missing
 from earwitness.engines.engine import EngineUse
-from earwitness.errors import ContractBroken, EarwitnessError, ExitCode, StorageError, UsageError
+from earwitness.errors import (
+    BudgetExceeded,
+    ContractBroken,
+    EarwitnessError,
+    ExitCode,
+    PriceUnknown,
+    StorageError,
+    UsageError,
+)
 from earwitness.home import store_path
 from earwitness.interrupt import Interruption, current_interruption, interrupt_once_more
 from earwitness.job import Job
+from earwitness.money.budget import machine_limits
+from earwitness.money.cheaper import cheaper
+from earwitness.money.paying import PAID, current_account, open_account, spent_on
 from earwitness.options import RunOptions
 from earwitness.result import ErrorInfo, Estimate, Outcome, RunResult, StageRun
 from earwitness.schema import StageResult
@@ -36,6 +48,7 @@ from tasks.checkpoints import key_of
 from tasks.lease import need_lease
 from tasks.progress import StageEvent, current_recording, tell
 from tasks.stage import failure_of, on_this_machine
+from tasks.transcribe import vocabulary_for
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +76,9 @@ class Pending(Generic[R]):
     stage: str
     future: PrefectFuture[R]
     ended: Event
+    again: Callable[[dict[str, Any]], "Pending[R]"]
+    """Starts it once more, with other inputs in place of some."""
+    inputs: dict[str, Any]
 
 
 class Run:
@@ -88,15 +104,19 @@ class Run:
         self._keys: set[str] = set()
         self._interruption = Interruption()
         current_recording.set(path.name)
+        self._account = open_account(run=_run_id())
+        self._pays = False
 
     def __enter__(self) -> Self:
         self._before = current_interruption.set(self._interruption)
+        self._account_before = current_account.set(self._account)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> Literal[False] | bool:
         current_interruption.reset(self._before)
+        current_account.reset(self._account_before)
         if error is not None and not isinstance(error, Exception):  # Ctrl-C, SIGTERM, a cancelled run
             self._interruption.happen()
         if isinstance(error, OSError):
@@ -116,6 +136,15 @@ class Run:
         self.job = job
         self.options = job.options
         self.engines.update(job.engines)
+        self._account = open_account(
+            run=self._account.spender.run,
+            recording=job.recording_id,
+            profile=job.options.profile.value,
+            budget=job.options.budget,
+        )
+        current_account.set(self._account)
+        self._pays = any(engine.name in PAID for engine in job.engines.values())
+        machine_limits()  # a mistake in them is told now
         need_lease()
         sweep_scratch()
         tell_of_room(store_path(), self.options.out)
@@ -147,9 +176,15 @@ class Run:
         hidden: dict[str, Any] = {key: opaque(value) for key, value in inputs.items()}
         here = on_this_machine(stage_task, self.options.limits, self.options.retries_of(name))
         submit: Callable[..., PrefectFuture[R]] = here.submit
-        pending = Pending(name, submit(*args, **hidden), Event())
+        again = partial(self._again, stage_task, args, inputs)
+        pending = Pending(name, submit(*args, **hidden), Event(), again, dict(inputs))
         pending.future.add_done_callback(lambda _: pending.ended.set())
         return pending
+
+    def _again(
+        self, stage_task: Task[..., R], args: tuple[Any, ...], inputs: dict[str, Any], other: dict[str, Any]
+    ) -> Pending[R]:
+        return self.start(stage_task, *args, **{**inputs, **other})
 
     def take(self, pending: Pending[R]) -> R:
         """Wait for a stage that the rest can't do without.
@@ -193,10 +228,13 @@ class Run:
         Raises:
             ContractBroken: the stage gave wrong data, which says more about us than about the recording.
             StorageError: nothing else could be kept either.
+            BudgetExceeded: there is no money for it, and it is not to be done for less: whoever pays has to say more.
             EarwitnessError: a bundle is made anew that has what the stage makes: it must not lose that.
         """
         try:
             return self.take(pending)
+        except (BudgetExceeded, PriceUnknown) as error:
+            return self.hope(self._for_less(pending, error))
         except (ContractBroken, StorageError):
             raise
         except EarwitnessError as error:
@@ -206,6 +244,20 @@ class Run:
             part = Missing(stage=pending.stage, code=error.code, message=error.message, remedy=error.remedy)
             self.missing.append(part)
             return None
+
+    def _for_less(self, pending: Pending[R], error: BudgetExceeded | PriceUnknown) -> Pending[R]:
+        """The stage once more, by what the budget says to go on with; raises the error where that is nothing."""
+        found = cheaper(pending.inputs["settings"], self.engines[pending.stage], self.options.budget, error)
+        if found is None:
+            raise error
+        log.warning("%s: %s goes on with %s: %s", self.path.name, pending.stage, found.engine.name, error)
+        self.warnings.append(f"{pending.stage} went on with {found.engine.name}: {found.engine.reason}.")
+        self.use(pending.stage, found.engine)
+        self.options = self.options.model_copy(update={pending.stage: found.settings})
+        other: dict[str, Any] = {"settings": found.settings, "engine": found.engine}
+        if "vocabulary" in pending.inputs:
+            other["vocabulary"] = vocabulary_for(found.engine, self.job.cast if self.job else None)
+        return pending.again(other)
 
     def skip(self, *stages: str, because: str) -> None:
         """Note stages that have nothing to work on."""
@@ -244,6 +296,7 @@ class Run:
 
     def result(self) -> RunResult:
         """What to tell the user."""
+        cost_usd, money = spent_on(self._account.spender.run) if self._pays else (0.0, [])
         return RunResult(
             outcome=self._outcome(),
             recording_id=self.job.recording_id if self.job else None,
@@ -252,11 +305,12 @@ class Run:
             profile=self.options.profile.value,
             duration_s=None if self.duration_ms is None else self.duration_ms / 1000,
             seconds=round(time.perf_counter() - self._clock, 3),
+            cost_usd=cost_usd,
             speakers=None if self.names is None else len(self.names),
             names=self.names or [],
             engines={stage: engine.name for stage, engine in self.engines_in_order().items()},
             stages=self.stages,
-            warnings=[*self.warnings, *(f"{part.stage} is missing: {part.message}" for part in self.missing)],
+            warnings=[*self.warnings, *money, *(f"{part.stage} is missing: {part.message}" for part in self.missing)],
             estimate=self.estimate,
             error=self._error(),
         )
@@ -283,3 +337,8 @@ class Run:
         name, message = result.outcome.value.capitalize(), str(self.error or "; ".join(result.warnings) or "done")
         made: State[RunResult] = (Failed if self.error else Completed)(name=name, message=message, data=result)
         return made
+
+
+def _run_id() -> str:
+    context = FlowRunContext.get()
+    return str(context.flow_run.id) if context and context.flow_run else ""

@@ -1,6 +1,7 @@
 """Stage *summarize*: notes whose every sentence cites its evidence."""
 
 from earwitness.engines.engine import EngineUse
+from earwitness.money.paying import account_of, with_receipts
 from earwitness.notes.notes import Summarized
 from earwitness.notes.summarize import summarize as write_notes
 from earwitness.options import Profile, SummarizeSettings
@@ -28,5 +29,15 @@ def summarize(
     from expectations.notes import frame
 
     utterances = utterances_of(read_words(aligned.words.path))
-    result = write_notes(utterances, speakers, cast, profile, settings, engine, stage_progress("summarize"))
+    result = with_receipts(
+        account_of("summarize"),
+        write_notes,
+        utterances,
+        speakers,
+        cast,
+        profile,
+        settings,
+        engine,
+        stage_progress("summarize"),
+    )
     return hold_to_contract(result, "notes", frame(result.notes), utterances=[item.id for item in utterances])

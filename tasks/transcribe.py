@@ -1,10 +1,13 @@
 """Stage *transcribe*: what is said."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from earwitness.audio.facts import Preprocessed
 from earwitness.engines.engine import EngineUse
 from earwitness.engines.supervisor import run_supervised
+from earwitness.money.paying import account_of, with_receipts
 from earwitness.options import TranscribeSettings
 from earwitness.speech.segments import Transcribed
 from earwitness.speech.transcribe import transcribe as find_words
@@ -28,28 +31,22 @@ def transcribe(
 ) -> Transcribed:
     """Segments of text; a further try after a crash works on smaller batches."""
     smaller = settings.model_copy(update={"batch_size": max(1, settings.batch_size >> (attempt() - 1))})
+    work: Callable[..., Transcribed]
+    inputs: tuple[object, ...]
     if isinstance(speech, TracksPreprocessed) and engine.name != "sidecar":
-        return run_supervised(
-            "words",
-            transcribe_tracks,
-            speech,
-            smaller,
-            engine,
-            vocabulary,
-            timeout_s=time_limit_s,
-            progress=stage_progress("transcribe"),
-        )
-    return run_supervised(
+        work, inputs = transcribe_tracks, (speech, smaller, engine, vocabulary)
+    else:
+        by_slice = partial(find_words, slice_ms=slice_ms)
+        work, inputs = by_slice, (speech.speech.path, smaller, engine, sidecar, vocabulary)
+    supervised: Callable[..., Transcribed] = run_supervised
+    return supervised(
         "words",
-        find_words,
-        speech.speech.path,
-        smaller,
-        engine,
-        sidecar,
-        vocabulary,
+        with_receipts,
+        account_of("transcribe"),
+        work,
+        *inputs,
         timeout_s=time_limit_s,
         progress=stage_progress("transcribe"),
-        slice_ms=slice_ms,
     )
 
 

@@ -66,20 +66,21 @@ class ChatService:
     faults: list[Said] = field(default_factory=list)
     """The next answers, in order."""
     answer: Answerer = field(default=lambda question: {})
+    tokens_of: Callable[[str], int] | None = None
     refuses: set[str] = field(default_factory=set)
     """Methods that are answered with 400."""
     closing: threading.Event = field(default_factory=threading.Event)
 
 
 @contextmanager
-def chat_server(answer: Answerer) -> Iterator[ChatService]:
-    """Serves until the block ends."""
-    service = ChatService(answer=answer)
+def chat_server(answer: Answerer, tokens_of: Callable[[str], int] | None = None) -> Iterator[ChatService]:
+    """Serves until the block ends; counts tokens roughly, unless it is told how."""
+    service = ChatService(answer=answer, tokens_of=tokens_of)
 
     class Handler(JsonHandler):
         def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            question = Question(body, str(self.headers.get("Authorization", "")))
+            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            question = Question(asked, str(self.headers.get("Authorization", "")))
             service.asked.append(question)
             assert self.path == "/v1/chat/completions"
             if question.method in service.refuses:
@@ -95,7 +96,9 @@ def chat_server(answer: Answerer) -> Iterator[ChatService]:
                 return
             content = service.answer(question) if said.content is None and said.refusal is None else said.content
             service.paid.append(question)
-            self.send_json(200, json.dumps(_completion(question, content, said)).encode(), said.headers, cut=said.cut)
+            self.send_json(
+                200, json.dumps(_completion(question, content, said, service)).encode(), said.headers, cut=said.cut
+            )
 
     with serving(Handler) as address:
         service.address = f"{address}/v1"
@@ -105,18 +108,21 @@ def chat_server(answer: Answerer) -> Iterator[ChatService]:
             service.closing.set()
 
 
-def _completion(question: Question, content: Any, said: Said) -> dict[str, Any]:
+def _completion(question: Question, content: Any, said: Said, service: ChatService) -> dict[str, Any]:
     text = content if isinstance(content, str) or content is None else json.dumps(content)
     message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": said.refusal}
     if question.method == "tools" and text is not None:
         call = {"name": question.body["tools"][0]["function"]["name"], "arguments": text}
         message |= {"content": None, "tool_calls": [{"id": "call_1", "type": "function", "function": call}]}
-    read = said.prompt_tokens or sum(len(str(m["content"])) for m in question.body["messages"]) // 4
+    asked = [str(m["content"]) for m in question.body["messages"]]
+    read, wrote = said.prompt_tokens or sum(map(len, asked)) // 4, 10
+    if service.tokens_of:
+        read, wrote = sum(map(service.tokens_of, asked)), service.tokens_of(text or "")
     return {
         "id": "chatcmpl-1",
         "object": "chat.completion",
         "created": 1,
         "model": question.body["model"],
         "choices": [{"index": 0, "message": message, "finish_reason": said.finish}],
-        "usage": {"prompt_tokens": read, "completion_tokens": 10, "total_tokens": read + 10},
+        "usage": {"prompt_tokens": read, "completion_tokens": wrote, "total_tokens": read + wrote},
     }

@@ -37,7 +37,7 @@ def test_speaker_counts_reach_the_diarizer() -> None:
     ("values", "expected"),
     [
         ({"profile": "opera"}, "'tabletop', 'podcast', 'archive' or 'workplace'"),
-        ({"volume": 11}, "known there: align, cast, clip"),
+        ({"volume": 11}, "known there: align, budget, cast, clip"),
         ({"validate": {"x": 1}}, "known there: enhance_below"),
         ({"clip": {"min_s": 50, "max_s": 20}}, "must be less than"),
         ({"min_speakers": 5, "max_speakers": 2}, "is more than"),

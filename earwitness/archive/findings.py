@@ -10,7 +10,7 @@ from earwitness.clips.clip import Clipped
 from earwitness.corrections.corrections import Corrections
 from earwitness.engines.engine import EngineUse
 from earwitness.notes.notes import Summarized
-from earwitness.schema import Record, StageResult
+from earwitness.schema import Receipt, Record, StageResult
 from earwitness.speech.segments import Transcribed
 from earwitness.speech.turns import Diarized
 from earwitness.storage.store import FileRef
@@ -60,7 +60,13 @@ class Findings(Record):
             value = getattr(self, name)
             parts[name] = value.digest() if isinstance(value, StageResult) else None
         plain = self.model_dump(mode="json", exclude={name for name, value in parts.items() if value is not None})
-        return {**parts, **plain}
+        receipts = [receipt.model_dump(mode="json") for receipt in self.receipts()]
+        return {**parts, **plain, **({"receipts": receipts} if receipts else {})}
+
+    def receipts(self) -> list[Receipt]:
+        """What paid services cost, by stage as the work goes on."""
+        results = (getattr(self, name) for name in type(self).model_fields)
+        return [receipt for result in results if isinstance(result, StageResult) for receipt in result.receipts]
 
 
 class Composed(StageResult):

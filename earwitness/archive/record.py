@@ -13,7 +13,7 @@ from earwitness.audio.facts import Enhancement, Quality
 from earwitness.checks.finding import Finding
 from earwitness.corrections.corrections import Corrections
 from earwitness.engines.engine import EngineUse
-from earwitness.schema import SCHEMA_VERSION, Provenance, Record, StageResult
+from earwitness.schema import SCHEMA_VERSION, Provenance, Receipt, Record, StageResult
 from earwitness.talk.talk import Conversation, SpeakerTalk
 from earwitness.tracks.facts import Layout, TracksPreprocessed, TracksValidated
 from earwitness.words.cast import Cast
@@ -100,19 +100,10 @@ class RecordedSpeaker(Record):
     talk: SpeakerTalk | None = Field(default=None, description="how this person talks; absent when that failed")
 
 
-class Receipt(Record):
-    """One payment to a service."""
-
-    stage: str
-    service: str
-    model: str
-    cost_usd: float = Field(ge=0)
-
-
 class Receipts(Record):
-    """What was spent."""
+    """What the answers of paid services cost that the bundle is made from, whenever they were paid for."""
 
-    total_usd: float = Field(default=0.0, ge=0)
+    total_usd: float = Field(default=0.0, ge=0, description="of those whose price is known")
     items: list[Receipt] = Field(default_factory=list)
 
 
@@ -214,6 +205,7 @@ def describe_recording(
         engines=findings.engines,
         settings=findings.settings,
         timings=_timings(findings),
+        receipts=_receipts(findings),
         coverage=coverage_ledger(findings, utterances),
         doubts=doubt_ledger(findings, utterances, names),
         checks=list(checks),
@@ -280,6 +272,12 @@ def _timings(findings: Findings) -> dict[str, Provenance]:
         if isinstance(result, StageResult) and result.provenance is not None:
             timings[stage] = result.provenance
     return timings
+
+
+def _receipts(findings: Findings) -> Receipts:
+    items = findings.receipts()
+    # in whole micro-dollars: a sum of fractions would show in the last digit
+    return Receipts(total_usd=sum(round((item.cost_usd or 0) * 1e6) for item in items) / 1e6, items=items)
 
 
 def _warnings(findings: Findings) -> list[str]:

@@ -19,6 +19,7 @@ _COMMANDS: Mapping[str, str] = {
     "eval": "Score a bundle against a reference: who spoke when, what was said.",
     "voices": "Enrol voices, so that speakers are named by them; list and erase them.",
     "notes": "Write notes from a transcript alone.",
+    "costs": "Show what paid services cost, and what is left of the budget.",
     "maintain": "Notice killed runs and see to them; look after the store.",
     "alerts": "Send a test alert: do they reach you?",
     "doctor": "Check that this machine has what Earwitness needs.",

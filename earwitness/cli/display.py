@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from earwitness.errors import printable
-from earwitness.result import Outcome, RunResult
+from earwitness.money.prices import MICRO, dollars
+from earwitness.result import Estimate, Outcome, RunResult
 
 
 class ProgressDisplay:
@@ -84,17 +85,28 @@ def describe(result: RunResult) -> str:
         estimate = result.estimate
         lines.append(
             f"  about {_minutes(estimate.seconds)}, {estimate.storage_bytes / 1e6:.0f} MB, "
-            f"${estimate.cost_usd:.2f} ({estimate.basis})"
+            f"{_price(estimate)} ({estimate.basis})"
         )
     if result.duration_s is not None and result.outcome in {Outcome.DONE, Outcome.PARTIAL}:
         people = ", ".join(result.names) or "unknown"
         lines.append(f"  {_minutes(result.duration_s)} of sound in {_minutes(result.seconds)}; speakers: {people}")
         engines = ", ".join(f"{stage} {name}" for stage, name in result.engines.items() if name != "ffmpeg")
-        lines.append(f"  engines: {engines}; cost ${result.cost_usd:.2f}")
+        lines.append(f"  engines: {engines}; cost {_dollars(result.cost_usd)}")
     lines += [f"  mind: {warning}" for warning in result.warnings]
     if result.bundle is not None:
         lines.append(f"  look at {result.bundle / 'report.html'}")
     return "\n".join(lines)
+
+
+def _price(estimate: Estimate) -> str:
+    if estimate.cost_low_usd == estimate.cost_high_usd:
+        return _dollars(estimate.cost_usd)
+    low, high = _dollars(estimate.cost_low_usd), _dollars(estimate.cost_high_usd)
+    return f"{_dollars(estimate.cost_usd)}, from {low} to {high}"
+
+
+def _dollars(amount: float) -> str:
+    return dollars(round(amount * MICRO))
 
 
 def _minutes(seconds: float) -> str:

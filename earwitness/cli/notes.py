@@ -7,7 +7,11 @@ from typing import Any
 import click
 
 from earwitness.cli.run import set_value
-from earwitness.options import Profile, read_options
+from earwitness.errors import BudgetExceeded, PriceUnknown
+from earwitness.money.cheaper import cheaper
+from earwitness.money.paying import PAID, charged_to, open_account, spent_on
+from earwitness.money.prices import MICRO, dollars
+from earwitness.options import Profile, SummarizeSettings, read_options
 
 
 @click.command()
@@ -22,7 +26,11 @@ from earwitness.options import Profile, read_options
 @click.option("--words", type=click.IntRange(20, 20_000), metavar="N", help="Length of the notes [by length].")
 @click.option("--cast", type=click.Path(path_type=Path), metavar="FILE", help="People, characters, roles (YAML, TOML).")
 @click.option(
-    "--set", "chosen", multiple=True, metavar="KEY=VALUE", help="Any setting of the notes, e.g. model=gpt-4o."
+    "--set",
+    "chosen",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Any setting of the notes, e.g. model=gpt-4o, or of the budget, e.g. budget.run_usd=0.5.",
 )
 @click.option("--json", "as_json", is_flag=True, help="notes.json on stdout instead of Markdown.")
 def notes(
@@ -31,16 +39,32 @@ def notes(
     """Write notes from a transcript: JSONL of speaker and text, SRT, VTT, STM, whisperX JSON or plain text."""
     from earwitness.notes.from_transcript import summarized_transcript
     from earwitness.notes.markdown import notes_markdown
+    from earwitness.notes.summarize import choose_writer
 
     values: dict[str, Any] = {}
     for item in chosen:
-        set_value(values, item if item.startswith("summarize.") else f"summarize.{item}")
-    settings = read_options(values).summarize
-    result, utterances, speakers = summarized_transcript(transcript, Profile(profile), words, cast, settings)
-    for warning in result.warnings:
+        set_value(values, item if item.startswith(("summarize.", "budget.")) else f"summarize.{item}")
+    options = read_options(values)
+    account = open_account(recording=transcript.stem, stage="summarize", profile=profile, budget=options.budget)
+    settings, engine = options.summarize, choose_writer(options.summarize)
+    pays = engine.name in PAID
+    with charged_to(account):
+        while True:
+            try:
+                made = summarized_transcript(transcript, Profile(profile), words, cast, settings)
+                break
+            except (BudgetExceeded, PriceUnknown) as error:
+                if (less := cheaper(settings, engine, options.budget, error)) is None:
+                    raise
+                click.echo(f"warning: the notes go on with {less.engine.name}: {error.message}", err=True)
+                settings, engine = SummarizeSettings.model_validate(less.settings), less.engine
+    result, utterances, speakers = made
+    cost_usd, money = spent_on(account.spender.run) if pays else (0.0, [])
+    for warning in [*result.warnings, *money]:
         click.echo(f"warning: {warning}", err=True)
-    made = result.notes
+    if pays:
+        click.echo(f"cost: {dollars(round(cost_usd * MICRO))}", err=True)
     if as_json:
-        click.echo(json.dumps(made.model_dump(mode="json"), ensure_ascii=False, indent=1))
+        click.echo(json.dumps(result.notes.model_dump(mode="json"), ensure_ascii=False, indent=1))
     else:
-        click.echo(notes_markdown(made, utterances, speakers))
+        click.echo(notes_markdown(result.notes, utterances, speakers))

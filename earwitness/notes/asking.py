@@ -43,6 +43,17 @@ class Noted:
     """Why there is no answer."""
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a question takes, before it is asked."""
+
+    bytes: int
+    words: int
+    """That the main section of the answer should have."""
+    most_tokens: int
+    """That the answer may have."""
+
+
 @cache
 def prompt(name: str) -> str:
     """A file of `earwitness/notes/prompts`."""
@@ -138,8 +149,16 @@ class Asker:
             raise _Malformed(f"the list {main!r} is empty, though {part.words} words were said")
         return answer
 
+    def question(self, part: Part, words: int) -> Question:
+        """What is asked about a part, and how much may come back."""
+        letters = sum(len(text.encode()) for _, text in self._messages(part, words))
+        return Question(letters, words, self.model.window[1])
+
+    def _messages(self, part: Part, words: int) -> list[tuple[str, str]]:
+        return [("system", self._system()), ("human", self._question(part, words))]
+
     def _ask(self, part: Part, words: int, turn: Sequence[tuple[str, str]]) -> Reply:
-        messages = [("system", self._system()), ("human", self._question(part, words)), *turn]
+        messages = [*self._messages(part, words), *turn]
         tokens = sum(tokens_of(text) for _, text in messages) + tokens_of(json.dumps(self.schema))
         return self.model.ask(messages, self.schema, tokens)
 

@@ -12,12 +12,12 @@ from importlib.resources import files
 from earwitness import __version__
 from earwitness.engines.engine import EngineUse
 from earwitness.errors import UsageError
-from earwitness.notes.asking import Asker, Noted
+from earwitness.notes.asking import Asker, Noted, Question
 from earwitness.notes.checking import Checker
 from earwitness.notes.drafting import Draft, Drafter, Sentence
 from earwitness.notes.merging import abstract_of, in_order, labels_of, story_of
 from earwitness.notes.notes import Chapter, Claim, Dropped, Notes, Reading, Section, Summarized
-from earwitness.notes.parts import cut, lines_of
+from earwitness.notes.parts import Part, cut, lines_of
 from earwitness.notes.sentences import count_words
 from earwitness.notes.summarize import summarize, usual_length
 from earwitness.notes.titles import joined, shortened, telling_phrases
@@ -112,7 +112,29 @@ class _Work:
         return shown_name(label, who, in_world=self.profile is Profile.TABLETOP)
 
 
-def _read_all(work: _Work, total: int, progress: Progress) -> None:
+def questions_for(
+    utterances: Sequence[Utterance],
+    speakers: Sequence[Speaker],
+    cast: Cast | None,
+    profile: Profile,
+    settings: SummarizeSettings,
+) -> list[Question]:
+    """What the model will be asked if all goes well: nobody is asked. For telling the price.
+
+    Raises:
+        UsageError: the model's window is too small for anything.
+    """
+    total = sum(count_words(utterance.text) for utterance in utterances)
+    work = _Work(utterances, speakers, cast, profile, settings, settings.words or usual_length(total))
+    asker, parts = _planned(work)
+    return [asker.question(part, _wanted(work, part, total)) for part in parts]
+
+
+def _wanted(work: _Work, part: Part, total: int) -> int:
+    return max(20, round(work.words * part.words / total))
+
+
+def _planned(work: _Work) -> tuple[Asker, list[Part]]:
     asker = Asker(ChatModel(work.settings), work.profile, _people(work), work.settings.story)
     if asker.room < _LEAST_ROOM:
         raise UsageError(
@@ -120,12 +142,16 @@ def _read_all(work: _Work, total: int, progress: Progress) -> None:
             "Set summarize.context_tokens to what the model really takes, or choose another model.",
         )
     names = [work.name_of(utterance.speaker) for utterance in work.utterances]
-    parts = cut(lines_of(work.utterances, names), work.utterances, asker.room)
+    return asker, cut(lines_of(work.utterances, names), work.utterances, asker.room)
+
+
+def _read_all(work: _Work, total: int, progress: Progress) -> None:
+    asker, parts = _planned(work)
     drafter = Drafter(Checker(work.utterances, work.speakers, work.cast, work.profile), work.headings)
     read = 0
     progress(0.02, f"asking {work.settings.model}: {len(parts)} parts")
     for part in parts:
-        for noted in asker.read(part, max(20, round(work.words * part.words / total))):
+        for noted in asker.read(part, _wanted(work, part, total)):
             _take(work, noted, drafter, total)
             read += noted.part.words
             progress(min(0.99, read / total), f"{read:,} of {total:,} words are noted")

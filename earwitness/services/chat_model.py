@@ -15,8 +15,10 @@ from urllib.parse import urlsplit
 
 from earwitness.engines.hub import Availability
 from earwitness.errors import EarwitnessError, EngineFailed, EngineUnavailable, ServiceUnavailable, printable
+from earwitness.money.paying import Answer, Charge
+from earwitness.money.prices import Usage
 from earwitness.options import SummarizeSettings
-from earwitness.services.calls import Answer, call_once
+from earwitness.services.calls import call_once
 from earwitness.services.hosted import asked_to_wait, may_be_asked
 from earwitness.services.keys import key_called
 
@@ -26,7 +28,9 @@ USUAL_WINDOW = 16_000
 """Tokens, for models of which nothing is known: most servers of one's own give at least so many."""
 _MOST_OUTPUT = 16_000
 _RETRIES = 2
-"""Of a single call, by the SDK, which heeds Retry-After and waits longer each time, with jitter."""
+"""Of a single call, each out of the budget, with growing pauses or those that the server asks for."""
+_FRAME = 200
+"""Tokens that a service puts around messages, at most."""
 _KEYS = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY"}
 _PACKAGES = {"openai": "langchain_openai", "anthropic": "langchain_anthropic"}
 _METHODS = ("json_schema", "function_calling", "plain")
@@ -157,8 +161,26 @@ class ChatModel:
             "messages": hashlib.sha256(json.dumps(list(messages), ensure_ascii=False).encode()).hexdigest(),
             "schema": hashlib.sha256(json.dumps(schema, sort_keys=True).encode()).hexdigest(),
         }
-        answer = call_once(service_of(self.settings), request, lambda: self._paid(messages, schema, method, most))
+        answer = call_once(
+            service_of(self.settings),
+            request,
+            lambda: self._paid(messages, schema, method, most),
+            self._charge(tokens, most),
+            tries=1 + _RETRIES,
+        )
         return Reply(answer["text"], answer["finish"], answer["usage"].get("input_tokens"))
+
+    def _charge(self, tokens: int, most: int) -> Charge:
+        def metered(answer: Answer) -> Usage | None:
+            usage = answer["usage"]
+            if "input_tokens" not in usage or "output_tokens" not in usage:
+                return None
+            return Usage(input_tokens=usage["input_tokens"], output_tokens=usage["output_tokens"])
+
+        _, name = provider_of(self.settings.model or "")
+        # no tokenizer makes more than one token of a byte; `tokens` counts three bytes as one
+        whole = Usage(input_tokens=3 * tokens + _FRAME, output_tokens=most)
+        return Charge(service_of(self.settings), address_of(self.settings), (name,), whole, metered)
 
     def _paid(self, messages: Sequence[tuple[str, str]], schema: dict[str, Any], method: str, most: int) -> Answer:
         import httpx
@@ -192,7 +214,7 @@ class ChatModel:
             "api_key": key_called(_KEYS[provider]) or "none",
             "base_url": address_of(self.settings),
             "timeout": self.settings.timeout_s,
-            "max_retries": _RETRIES,
+            "max_retries": 0,
             "max_tokens": most or None,
         }
         if self._temperature:

@@ -16,10 +16,12 @@ from typing import Any, TypeVar
 
 from earwitness.engines.hub import Availability
 from earwitness.errors import EarwitnessError, EngineFailed, EngineUnavailable, ServiceUnavailable
+from earwitness.money.paying import Answer, Charge
+from earwitness.money.prices import Usage
 from earwitness.options import TranscribeSettings
 from earwitness.progress import Progress, no_progress
 from earwitness.services.breaker import is_outage
-from earwitness.services.calls import Answer, OrderGone, order_once
+from earwitness.services.calls import OrderGone, order_once
 from earwitness.services.hosted import asked_to_wait, may_be_asked
 from earwitness.spans import Span
 from earwitness.speech.heard import Heard
@@ -180,6 +182,7 @@ def _ask(
                 request,
                 lambda: _order(client, piece, assemblyai.TranscriptionConfig(**wanted)),
                 lambda number: _collect(client, number),
+                _charge(settings, window),
             )
         except OrderGone as gone:
             raise _given_up(str(gone)) from gone
@@ -192,6 +195,15 @@ def _ask(
                 "Try again; if it happens again, check transcribe.base_url.",
                 service=SERVICE,
             ) from error
+
+
+def _charge(settings: TranscribeSettings, window: Span) -> Charge:
+    def metered(answer: Answer) -> Usage | None:
+        seconds = answer.get("metered_s")
+        return None if seconds is None else Usage(audio_ms=round(seconds * 1000))
+
+    sent = Usage(audio_ms=window[1] - window[0] + 1000)  # in case it rounds up
+    return Charge(SERVICE, address_of(settings), settings.assemblyai_models, sent, metered)
 
 
 def _order(client: Any, piece: Path, config: Any) -> str:
@@ -250,7 +262,8 @@ def _collect(client: Any, number: str) -> Answer:
             return _usable(found, number)
         if found.status == assemblyai.types.TranscriptStatus.error:
             if _NOBODY.search(found.error or ""):
-                return {"order": number, "text": "", "language": None, "language_confidence": 0.0, "words": []}
+                nothing: Answer = {"text": "", "language": None, "language_confidence": 0.0, "words": []}
+                return {"order": number, "metered_s": 0.0, **nothing}  # what fails is not charged
             raise OrderGone(found.error or "no reason given")
         if time.monotonic() > deadline:
             raise ServiceUnavailable(
@@ -266,6 +279,7 @@ def _usable(found: Any, number: str) -> Answer:
     said = getattr(found.language_code, "value", found.language_code)
     return {
         "order": number,
+        "metered_s": number_of(found.audio_duration) if found.audio_duration else None,
         "text": text_of(found.text or ""),
         "language": re.split(r"[_-]", said)[0].lower() if isinstance(said, str) and said else None,
         "language_confidence": number_of(found.language_confidence if found.language_confidence is not None else 1.0),

@@ -14,9 +14,11 @@ from typing import Any
 from earwitness.engines.hub import Availability
 from earwitness.engines.peek import literal
 from earwitness.errors import EarwitnessError, EngineFailed, EngineUnavailable, ServiceUnavailable
+from earwitness.money.paying import Answer, Charge
+from earwitness.money.prices import Usage
 from earwitness.options import TranscribeSettings
 from earwitness.progress import Progress, no_progress
-from earwitness.services.calls import Answer, call_once
+from earwitness.services.calls import call_once
 from earwitness.services.hosted import asked_to_wait, may_be_asked
 from earwitness.spans import Span
 from earwitness.speech.heard import Heard
@@ -37,7 +39,7 @@ PIECE_WITHOUT_TIMES_MS = 30_000
 _JOIN_MS = 15_000
 _TIMEOUT_S = 600.0
 _RETRIES = 2
-"""Of a single call, by the SDK, which heeds Retry-After; the stage's own retries come on top."""
+"""Of a single call, each out of the budget; the stage's own retries come on top."""
 _SAMPLES = 3
 _NO_TIMES = ("gpt-4o", "gpt-audio")
 
@@ -143,7 +145,7 @@ def _client(settings: TranscribeSettings) -> Any:
 
     # a server of one's own often needs no key, the SDK always does
     key = os.environ.get(KEY) or "none"
-    return OpenAI(api_key=key, base_url=address_of(settings), max_retries=_RETRIES, timeout=_TIMEOUT_S)
+    return OpenAI(api_key=key, base_url=address_of(settings), max_retries=0, timeout=_TIMEOUT_S)
 
 
 def _ask(
@@ -184,9 +186,26 @@ def _ask(
             ) from error
 
     try:
-        return call_once(SERVICE, request, ask)
+        return call_once(SERVICE, request, ask, _charge(settings, window), tries=1 + _RETRIES)
     except openai.OpenAIError as error:
         raise _explained(error, settings) from error
+
+
+def _charge(settings: TranscribeSettings, window: Span) -> Charge:
+    def metered(answer: Answer) -> Usage | None:
+        seconds = answer.get("metered_s")
+        return Usage(audio_ms=round(seconds * 1000)) if seconds else None
+
+    sent = Usage(audio_ms=window[1] - window[0] + 1000)  # in case it rounds up
+    return Charge(SERVICE, address_of(settings), (settings.hosted_model,), sent, metered)
+
+
+def _metered_s(found: dict[str, Any]) -> float | None:
+    """Seconds of sound that are charged for, where the answer says so."""
+    usage = found.get("usage")
+    told = usage.get("seconds") if isinstance(usage, dict) else None
+    told = found.get("duration") if told is None else told
+    return number_of(told) if isinstance(told, int | float) else None
 
 
 def _usable(answer: Any, timed: bool) -> Answer:
@@ -196,6 +215,7 @@ def _usable(answer: Any, timed: bool) -> Answer:
     return {
         "text": text_of(found["text"]),
         "language": found.get("language"),
+        "metered_s": _metered_s(found),
         "segments": [
             {
                 "start": number_of(row["start"]),
