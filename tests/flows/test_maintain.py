@@ -27,7 +27,7 @@ REAL = """
 import sys
 from tasks.progress import listening
 from flows import run_flow
-with listening(lambda event: print(f"{event.stage} {event.kind}\n", end="", flush=True)):
+with listening(lambda event: print(f"{event.stage} {event.kind}\\n", end="", flush=True)):
     run_flow(sys.argv[1], profile="podcast", out="out", clip={"count": 0})
 """
 

@@ -325,9 +325,9 @@ def test_one_pass_where_it_fits(service: ChatService) -> None:
 
 
 def test_one_endless_utterance_is_read_too(service: ChatService) -> None:
-    endless = " ".join(f"Sentence number {n} speaks of the bridge." for n in range(4_000))
+    endless = " ".join(f"Sentence number {n} speaks of the bridge." for n in range(1_500))
     service.answer = noting
-    notes = written(service, utterances=heard([("SPEAKER_00", endless)]), context_tokens=16_000).notes
+    notes = written(service, utterances=heard([("SPEAKER_00", endless)]), context_tokens=8_000).notes
     read = " ".join(text for question in service.asked for _, _, text in question.lines)
     assert read == endless
     assert sum(reading.words for reading in notes.readings) == notes.words_read == len(endless.split())
