@@ -45,7 +45,7 @@ def frame(clipped: Clipped) -> pd.DataFrame:
             clip.path,
             clip.captions,
             stored.get(clip.path),
-            stored.get(clip.captions),
+            stored.get(clip.captions or ""),
         )
         for clip in clipped.listing.clips
     ]
@@ -71,7 +71,7 @@ def suite() -> "ExpectationSuite":
         "clips",
         [
             *schema(COLUMNS),
-            *filled("clip", "id", "start_s", "end_s", "score", "title", "reason", "path", "captions"),
+            *filled("clip", "id", "start_s", "end_s", "score", "title", "reason", "path"),
             *written("clip", "title", "reason"),
             rule(
                 expect.ExpectColumnValuesToMatchRegex,
