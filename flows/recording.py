@@ -135,9 +135,8 @@ def process_recording(path: Path, options: RunOptions | None = None) -> State[Ru
                 )
             )
 
-        findings = gather(
-            run, validated, speech, listening, diarized, transcribed, aligned, talk, named, summarized, clipped
-        )
+        found = (validated, speech, listening, diarized, transcribed, aligned, talk, named, summarized, clipped)
+        findings = gather(run, *found)
         composed = run.hope(run.start(publish, findings=findings))
         if composed is None:
             composed = run.do(publish, findings=without_report(findings, run.missing))

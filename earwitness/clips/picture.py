@@ -65,11 +65,47 @@ def room_for_lines(preset: Preset) -> int:
     return preset.width - 2 * preset.side - 8
 
 
-def drawn(scene: Scene) -> "SSAFile":
-    """The whole picture apart from its ground. `PlayRes` is the picture's size, so nothing is stretched."""
+def still(scene: Scene) -> "SSAFile":
+    """What does not move: title and waveform. `PlayRes` is the picture's size, so nothing is stretched."""
     import pysubs2
 
     preset = scene.preset
+    file = _empty(preset)
+    file.styles = {
+        "Title": _style(scene, 0.85, pysubs2.Alignment.TOP_CENTER, preset.top),
+        "Bars": _style(scene, 1.0, pysubs2.Alignment.TOP_LEFT, 0, outline=0),
+    }
+    _draw_title(file, scene)
+    bars = _bars(scene)
+    for speaker in dict.fromkeys(bar.speaker for bar in bars):
+        shape = " ".join(bar.path for bar in bars if bar.speaker == speaker)
+        style = rf"\1c{_tag(_colours(scene)[speaker])}\1a&HB0&"
+        file.append(pysubs2.SSAEvent(0, scene.length_ms, _drawing(style, shape), style="Bars"))
+    return file
+
+
+def moving(scene: Scene) -> "SSAFile":
+    """What changes: bars that light up as they pass, which shows how far the clip is; who speaks; and the words."""
+    import pysubs2
+
+    preset = scene.preset
+    file = _empty(preset)
+    file.styles = {
+        "Words": _style(scene, 1.0, pysubs2.Alignment.TOP_CENTER, preset.height - preset.bottom - 2 * preset.font_size),
+        "Name": _style(scene, _NAME, pysubs2.Alignment.BOTTOM_CENTER, _name_from_bottom(preset)),
+        "Bars": _style(scene, 1.0, pysubs2.Alignment.TOP_LEFT, 0, outline=0),
+    }
+    colours = _colours(scene)
+    for bar in _bars(scene):
+        style = rf"\1c{_tag(colours[bar.speaker])}"
+        file.append(pysubs2.SSAEvent(bar.start_ms, scene.length_ms, _drawing(style, bar.path), style="Bars"))
+    _draw_words(file, scene, colours)
+    return file
+
+
+def _empty(preset: Preset) -> "SSAFile":
+    import pysubs2
+
     file = pysubs2.SSAFile()
     file.info.update(
         {
@@ -80,16 +116,6 @@ def drawn(scene: Scene) -> "SSAFile":
             "Title": "Earwitness clip",
         }
     )
-    file.styles = {
-        "Title": _style(scene, 0.85, pysubs2.Alignment.TOP_CENTER, preset.top),
-        "Words": _style(scene, 1.0, pysubs2.Alignment.TOP_CENTER, preset.height - preset.bottom - 2 * preset.font_size),
-        "Name": _style(scene, _NAME, pysubs2.Alignment.BOTTOM_CENTER, _name_from_bottom(preset)),
-        "Bars": _style(scene, 1.0, pysubs2.Alignment.TOP_LEFT, 0, outline=0),
-    }
-    colours = _colours(scene)
-    _draw_title(file, scene)
-    _draw_waveform(file, scene, colours)
-    _draw_words(file, scene, colours)
     return file
 
 
@@ -117,7 +143,7 @@ def _style(scene: Scene, size: float, place: int, down: int, outline: float = 3)
 
 def _colours(scene: Scene) -> dict[str | None, "Color"]:
     labels = list(dict.fromkeys([*scene.names, *(cue.speaker for cue in scene.cues)]))
-    seen = list(dict.fromkeys(cue.speaker for cue in scene.cues))
+    seen: list[str | None] = list(dict.fromkeys(cue.speaker for cue in scene.cues)) or [None]
     ordered = [*seen, *(label for label in labels if label not in seen)]
     chosen = scene.look.colours or COLOURS
     return {label: _colour(chosen[place % len(chosen)]) for place, label in enumerate(ordered)}
@@ -177,34 +203,37 @@ def artwork_box(preset: Preset) -> tuple[int, int, int] | None:
     return ((preset.width - side) // 2, top, side) if side >= 320 else None
 
 
-def _draw_waveform(file: "SSAFile", scene: Scene, colours: dict[str | None, "Color"]) -> None:
-    """Bars in the colour of who speaks; those that are past are bright, which shows how far the clip is."""
-    import pysubs2
+@dataclass(frozen=True, slots=True)
+class _Bar:
+    """Of the waveform."""
 
+    start_ms: int
+    speaker: str | None
+    path: str
+
+
+def _drawing(style: str, shape: str) -> str:
+    return rf"{{\an7\pos(0,0)\bord0{style}\p1}}{shape}"
+
+
+def _bars(scene: Scene) -> list[_Bar]:
+    """The waveform, each bar in the hands of who speaks then."""
     if not len(scene.levels):
-        return
+        return []
     preset = scene.preset
     middle, tall = waveform_box(preset, artwork=scene.artwork)
     count = (preset.width - 2 * preset.side) // _BAR
-    left = (preset.width - count * _BAR) // 2
+    left = (preset.width - count * _BAR + _BAR - _BAR_WIDE) // 2
     edges = np.linspace(0, len(scene.levels), count + 1).round().astype(int)
-    paths: dict[str | None, list[str]] = {}
+    found = []
     for place in range(count):
         part = scene.levels[edges[place] : max(edges[place] + 1, edges[place + 1])]
         half = max(4, round(float(part.max(initial=0.0)) * tall / 2))
         x, high, low = left + place * _BAR, middle - half, middle + half
         at = (2 * place + 1) * scene.length_ms // (2 * count)
-        paths.setdefault(_speaker_at(scene.cues, at), []).append(
-            f"m {x} {high} l {x + _BAR_WIDE} {high} {x + _BAR_WIDE} {low} {x} {low}"
-        )
-    top, bottom = middle - tall, middle + tall
-    for speaker, bars in paths.items():
-        colour = _tag(colours.get(speaker) or _colour(COLOURS[-1]))
-        shape = " ".join(bars)
-        common = rf"\an7\pos(0,0)\bord0\1c{colour}"
-        file.append(pysubs2.SSAEvent(0, scene.length_ms, rf"{{{common}\1a&HB0&\p1}}{shape}", layer=0, style="Bars"))
-        swept = rf"\clip(0,{top},{left},{bottom})\t(0,{scene.length_ms},\clip(0,{top},{preset.width - left},{bottom}))"
-        file.append(pysubs2.SSAEvent(0, scene.length_ms, rf"{{{common}{swept}\p1}}{shape}", layer=1, style="Bars"))
+        path = f"m {x} {high} l {x + _BAR_WIDE} {high} {x + _BAR_WIDE} {low} {x} {low}"
+        found.append(_Bar(place * scene.length_ms // count, _speaker_at(scene.cues, at), path))
+    return found
 
 
 def _speaker_at(cues: Sequence[Cue], at: int) -> str | None:

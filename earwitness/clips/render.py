@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from earwitness.audio.ffmpeg import run, running, source
 from earwitness.clips.cutting import FADE_MS, RATE_HZ, Piece
-from earwitness.clips.picture import Scene, artwork_box, drawn
+from earwitness.clips.picture import Scene, artwork_box, moving, still
 from earwitness.errors import UsageError
 
 TRUE_PEAK_DBTP = -1.0
@@ -170,13 +170,20 @@ def encode_picture(scene: Scene, sound: Path, target: Path) -> None:
     """
     import ffmpeg
 
-    script = target.with_suffix(".ass")
-    drawn(scene).save(str(script))
+    stills, moves = target.with_suffix(".still.ass"), target.with_suffix(".ass")
+    still(scene).save(str(stills))
+    moving(scene).save(str(moves))
     seconds = f"{scene.length_ms / 1000:.3f}"
     listened: Any = source(sound)
+    drawing = {"fontsdir": str(scene.fonts.folder), "shaping": "complex"}
+    # what does not move is drawn once, which is most of it
     picture = (
-        _ground(scene, target, seconds)
-        .filter("ass", filename=str(script), fontsdir=str(scene.fonts.folder), shaping="complex")
+        _ground(scene, target)
+        .filter("format", "yuv420p")
+        .filter("ass", filename=str(stills), **drawing)
+        .filter("loop", loop=-1, size=1, start=0)
+        .filter("setpts", f"N/({FRAME_RATE}*TB)")
+        .filter("ass", filename=str(moves), **drawing)
         .filter("format", "yuv420p")
     )
     output = ffmpeg.output(
@@ -207,18 +214,18 @@ ENCODING: dict[str, Any] = {
 }
 
 
-def _ground(scene: Scene, target: Path, seconds: str) -> Any:
-    """The picture that everything is drawn on: a colour, or the artwork."""
+def _ground(scene: Scene, target: Path) -> Any:
+    """One frame that everything is drawn on: a colour, or the artwork."""
     import ffmpeg
 
     wide, tall = scene.preset.size
     if scene.look.artwork is None:
         ground = scene.look.ground.lstrip("#")
-        return ffmpeg.input(f"color=c=0x{ground}:s={wide}x{tall}:r={FRAME_RATE}:d={seconds}", format="lavfi")
-    still = target.with_suffix(".png")
-    _paint(scene, scene.look.artwork, still)
-    looped = ffmpeg.input(f"file:{still}").video.filter("format", "yuv420p").filter("loop", loop=-1, size=1, start=0)
-    return looped.filter("setpts", f"N/({FRAME_RATE}*TB)").filter("fps", FRAME_RATE)
+        one = 1 / FRAME_RATE
+        return ffmpeg.input(f"color=c=0x{ground}:s={wide}x{tall}:r={FRAME_RATE}:d={one}", format="lavfi").video
+    painted = target.with_suffix(".png")
+    _paint(scene, scene.look.artwork, painted)
+    return ffmpeg.input(f"file:{painted}", framerate=FRAME_RATE).video
 
 
 def _paint(scene: Scene, artwork: Path, target: Path) -> None:

@@ -45,8 +45,10 @@ def call() -> list[Utterance]:
     return found
 
 
-def made(audio: Path, profile: Profile = Profile.TABLETOP, *, video: bool = False, **changed: float) -> Clipped:
-    settings = ClipSettings.model_validate({"count": 2, "min_s": 12, "max_s": 60, "video": video, **changed})
+def made(audio: Path, profile: Profile = Profile.TABLETOP, *, video: bool = False, **changed: object) -> Clipped:
+    settings = ClipSettings.model_validate(
+        {"count": 2, "min_s": 12, "max_s": 60, "video": video, "presets": ("square",), **changed}
+    )
     return make_clips(audio, call(), SPEAKERS, None, settings, choose_clip_maker(), profile=profile)
 
 
@@ -128,7 +130,7 @@ def test_a_video_is_captioned_the_same_every_time_and_on_a_machine_without_fonts
          "-pix_fmt", "gray", "-"], capture_output=True, check=True,
     ).stdout  # fmt: skip
     picture = np.frombuffer(frame, np.uint8).reshape(1080, 1080)
-    assert (picture[780:960, 90:990] > 120).sum() > 200
+    assert (picture[800:960, 90:990] > 120).sum() > 200
     assert (picture[80:300, 90:990] > 200).sum() > 200
     assert not (picture[80:1060, :30] > 120).any()
 
@@ -141,11 +143,14 @@ def test_without_a_clip_there_is_a_reason_and_no_file(phone_call: Path) -> None:
     assert "12 s" in result.listing.reason
 
 
-def test_silence_is_said_not_amplified(tmp_path: Path) -> None:
+def test_silence_is_neither_amplified_nor_published(tmp_path: Path) -> None:
     silence = tmp_path / "silence.wav"
     soundfile.write(silence, np.zeros(16_000 * 30, np.float32), 16_000)
     result = made(silence, count=1)
     assert "silent" in result.warnings[0]
+    assert result.listing.clips == []
+    assert result.files == {}
+    assert "warnings say why" in result.listing.reason
 
 
 def test_words_beyond_the_end_of_the_sound_are_left_out_with_a_warning(tmp_path: Path) -> None:
