@@ -194,10 +194,11 @@ def _apart(cues: Iterable[Cue], length: int) -> list[Cue]:
         latest -= least
         starts[place] = min(starts[place], latest)
         latest = starts[place]
-    found = []
+    found, talk_until = [], 0
     for cue, start, following in zip(ordered, starts, [*starts[1:], length], strict=False):
+        talk_until = max(talk_until, cue.end_ms)  # whoever is talked over may go on after it
         needed = start + sum(columns(line) for line in cue.lines) * 1000 // _READ_CPS
-        end = max(cue.end_ms + _LINGER_MS, min(needed, cue.end_ms + _LONGEST_LINGER_MS), start + least)
+        end = max(talk_until, cue.end_ms + _LINGER_MS, min(needed, cue.end_ms + _LONGEST_LINGER_MS), start + least)
         if min(end, following) > start:
             found.append(replace(cue, start_ms=start, end_ms=min(end, following)))
     return found

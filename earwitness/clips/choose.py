@@ -90,7 +90,7 @@ def choose_moments(
     candidates = _candidates(units, limits, clean_edges=True) or _candidates(units, limits, clean_edges=False)
     if not candidates:
         return Choice([], f"No run of whole sentences lasts between {low:g} and {high:g} s without a cut.")
-    judge = Judge(units, notes, sound)
+    judge = Judge(units, notes, sound, speakers, profile)
     weights = weights_of(profile, settings.presets[0] if settings.video and settings.presets else "audio")
     scored = sorted(
         ((score_of(judge.features(first, last), weights), first, last) for first, last in candidates),

@@ -15,10 +15,13 @@ from statistics import median
 from earwitness.clips.sound import LEVEL_MS, Sound
 from earwitness.clips.units import Unit
 from earwitness.notes.notes import Notes
-from earwitness.notes.salience import Terms, content_terms
+from earwitness.notes.salience import WEIGHTS, Terms, content_terms, narrators, rate
 from earwitness.notes.scenes import find_scenes
 from earwitness.notes.sentences import Sentence, count_words, terms
 from earwitness.notes.wording import word_set
+from earwitness.options import Profile
+from earwitness.words.cast import Speaker
+from earwitness.words.transcript import Utterance
 
 _JOINS_ON = word_set("and but so because or then which who also plus though although therefore anyway yeah yes no okay")
 _POINTS_BACK = word_set("he she they it that this those these him her them his their its there such")
@@ -63,16 +66,24 @@ class _Told:
 class Judge:
     """Knows the whole recording, and measures stretches of it."""
 
-    def __init__(self, units: Sequence[Unit], notes: Notes | None, sound: Sound | None) -> None:
+    def __init__(
+        self,
+        units: Sequence[Unit],
+        notes: Notes | None,
+        sound: Sound | None,
+        speakers: Sequence[Speaker] = (),
+        profile: Profile = Profile.TABLETOP,
+    ) -> None:
         self._units = units
         self.sound = sound
         self.wordless = not any(unit.text for unit in units)
         self.contents = [content_terms(unit.text) for unit in units]
-        self.told = self._tell(notes)
+        self.told = self._tell(notes, speakers, profile)
         self._most_telling = max(self.told.telling, default=0.0) or 1.0
         self._sums = {
             name: [0, *accumulate(getattr(self.told, name))] for name in ("words", "cited", "strong", "laughs", "new")
         }
+        self._sums["noted"] = [0, *accumulate(n * w for n, w in zip(self.told.cited, self.told.words, strict=True))]
         self._weighed = [
             0.0, *accumulate(t * w for t, w in zip(self.told.telling, self.told.words, strict=True))
         ]  # fmt: skip
@@ -83,7 +94,7 @@ class Judge:
         scenes = find_scenes([terms(unit.text) for unit in units], self.told.words, None) if not self.wordless else []
         self._scene_starts = [scene.first for scene in scenes]
 
-    def _tell(self, notes: Notes | None) -> _Told:
+    def _tell(self, notes: Notes | None, speakers: Sequence[Speaker], profile: Profile) -> _Told:
         units = self._units
         sentences = [Sentence(n, 0, unit.text, unit.text, count_words(unit.text)) for n, unit in enumerate(units)]
         about = Terms.of(self.contents, sentences)
@@ -105,10 +116,7 @@ class Judge:
             seen |= fresh
             new.append(len(fresh))
         return _Told(
-            telling=[
-                sum(about.weight.get(term, 0.0) for term in set(run)) / max(4, sentence.words)
-                for run, sentence in zip(self.contents, sentences, strict=True)
-            ],
+            telling=self._telling(sentences, about, speakers, profile),
             words=[sentence.words for sentence in sentences],
             cited=cited,
             quoted=quoted,
@@ -116,6 +124,18 @@ class Judge:
             laughs=[len(_LAUGHS.findall(unit.text)) for unit in units],
             new=new,
         )
+
+    def _telling(
+        self, sentences: Sequence[Sentence], about: Terms, speakers: Sequence[Speaker], profile: Profile
+    ) -> list[float]:
+        """How much each unit tells, as the notes see it: 1 is what the best tenth of them reach."""
+        heard = [Utterance(unit.utterance, unit.speaker, unit.start_ms, unit.end_ms, unit.text) for unit in self._units]
+        telling = narrators(heard, speakers, profile)
+        rated = rate(
+            sentences, self.contents, about, [unit.speaker in telling for unit in self._units], WEIGHTS[profile]
+        )
+        high = sorted(rated)[9 * len(rated) // 10] if rated else 0.0
+        return [min(1.0, value / high) if high else 0.0 for value in rated]
 
     def _sum(self, name: str, first: int, last: int) -> int:
         sums: list[int] = self._sums[name]
@@ -141,7 +161,7 @@ class Judge:
         punchy = told.words[last] <= 12 and closing.ends_sentence
         laughed = self._laughed(end, end + _LEAD_MS) or bool(told.laughs[last])
         return {
-            "salience": min(1.0, 0.6 * min(1.0, 2 * centre) + 0.4 * min(1.0, self._sum("cited", first, last) / 2)),
+            "salience": 0.6 * min(1.0, centre) + 0.4 * min(1.0, self._sum("noted", first, last) / words),
             "hook": self._hook(first, last),
             "answer": float(self.answered(first, last)),
             "standalone": opening(units[first].text),

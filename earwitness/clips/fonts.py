@@ -46,6 +46,23 @@ class Fonts:
         return "".join(sorted({char for char in text if not char.isspace() and ord(char) not in self._known}))
 
 
+def nobody_has(characters: str) -> str:
+    """Those of the characters that no font of this system has either."""
+    from fontTools.ttLib import TTFont, TTLibError
+    from matplotlib.font_manager import findSystemFonts
+
+    left = set(characters)
+    for name in sorted(findSystemFonts()):
+        if not left:
+            break
+        try:
+            with TTFont(name, fontNumber=0, lazy=True) as font:
+                left -= {char for char in left if ord(char) in (font.getBestCmap() or {})}
+        except (TTLibError, OSError):
+            continue
+    return "".join(sorted(left))
+
+
 def fonts_in(folder: Path, own: Path | None = None) -> Fonts:
     """A folder with the fonts that captions are drawn in, the same on every machine.
 

@@ -13,7 +13,7 @@ from earwitness.clips.captions import cues_of, literal, srt
 from earwitness.clips.choose import Moment, choose_moments
 from earwitness.clips.clip import Clip, ClipList, Clipped, Rendition
 from earwitness.clips.cutting import Cut, Piece, cut_points, joined, room_around, shortened, take_out
-from earwitness.clips.fonts import Fonts, fonts_in
+from earwitness.clips.fonts import Fonts, fonts_in, nobody_has
 from earwitness.clips.picture import Look, Scene, artwork_box, measure_of, room_for_lines
 from earwitness.clips.presets import Preset, limits_s, wanted
 from earwitness.clips.render import (
@@ -160,7 +160,9 @@ class _Studio:
             captions.write_text(srt(cues_of(said, 0, cut.length_ms), self.names), "utf-8")
         take = _Take(name, moment, piece, cut.length_ms, said, captions)
         renditions, files, warnings = [], {}, []
-        presets: Sequence[Preset | None] = wanted(self.settings) or (None,)
+        told = self._boxes_shown(take)
+        warnings += told
+        presets: Sequence[Preset | None] = (None,) if told else wanted(self.settings) or (None,)
         for preset in presets:
             rendition, path, told = self._rendered(take, preset)
             warnings += told
@@ -172,6 +174,19 @@ class _Studio:
         if captions is not None:
             files[f"clips/{captions.name}"] = captions
         return _Made(_entry(take, cut, renditions), files, warnings)
+
+    def _boxes_shown(self, take: "_Take") -> list[str]:
+        """Why there can be no picture: letters that no font has would be drawn as empty boxes."""
+        if self.fonts is None:
+            return []
+        shown = " ".join([take.moment.title, *(unit.text for unit in take.said)])
+        letters = "".join(char for char in self.fonts.lacking(literal(shown)) if char.isalpha())
+        if not letters or not (left := nobody_has(letters)):
+            return []
+        return [
+            f"{take.name} has no picture: no font here has {len(left)} of its letters ({left[:10]}); give one with "
+            "clip.font."
+        ]
 
     def _rendered(self, take: "_Take", preset: Preset | None) -> tuple[Rendition | None, Path, list[str]]:
         """One file, made once more where the check finds fault with it, and left out where it does again."""

@@ -132,6 +132,7 @@ def _style(scene: Scene, size: float, place: int, down: int, outline: float = 3)
         bold=scene.fonts.bold,
         primarycolor=pysubs2.Color(255, 255, 255),
         outlinecolor=pysubs2.Color(16, 18, 22),
+        encoding=-1,  # libass then orders right-to-left lines as a whole, not from one tag to the next
         outline=outline,
         shadow=0,
         alignment=pysubs2.Alignment(place),

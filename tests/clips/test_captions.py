@@ -76,6 +76,13 @@ def test_a_caption_stays_until_it_can_be_read_where_there_is_room() -> None:
     assert first.end_ms == second.start_ms == 900
 
 
+def test_talk_goes_on_under_a_caption_after_someone_talked_in_between() -> None:
+    cues = cues_of([unit(0, 6_000, "Somebody who tells a story.", "A"), unit(2_000, 2_600, "Mhm.", "B")], 0, 8_000)
+    assert [(cue.start_ms, cue.speaker) for cue in cues] == [(0, "A"), (2_000, "B")]
+    assert cues[0].end_ms == 2_000
+    assert cues[1].end_ms >= 6_000
+
+
 def test_chinese_is_written_without_spaces_and_korean_with_them() -> None:
     def said(text: str) -> list[str]:
         words = tuple(Word(w, n * 200, n * 200 + 180, 1.0, "A", "u0001") for n, w in enumerate(text.split()))
