@@ -45,7 +45,8 @@ def frame(clipped: Clipped) -> pd.DataFrame:
             clip.path,
             clip.captions,
             stored.get(clip.path),
-            stored.get(clip.captions or ""),
+            # where nobody knows the words there are no captions to miss
+            stored.get(clip.captions or clip.path),
         )
         for clip in clipped.listing.clips
     ]

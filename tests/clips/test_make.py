@@ -9,6 +9,7 @@ import pytest
 import soundfile
 
 from earwitness.audio.ffmpeg import ffmpeg_path
+from earwitness.checks.clips import check_clip
 from earwitness.checks.finding import Finding, error
 from earwitness.clips.clip import Clipped
 from earwitness.clips.make import choose_clip_maker, make_clips
@@ -188,18 +189,15 @@ def test_fillers_and_pauses_go_if_that_is_asked_for(phone_call: Path) -> None:
 def test_a_bad_file_is_made_once_more_and_never_published(
     phone_call: Path, monkeypatch: pytest.MonkeyPatch, bad_times: int, published: bool
 ) -> None:
-    from earwitness.clips import make
-
     calls: list[Path] = []
-    real = make.check_clip
 
     def strict(media: Path, *args: object, **how: object) -> list[Finding]:
         calls.append(media)
         if len(calls) <= bad_times:
             return [error(media.name, "It is bad.")]
-        return real(media, *args, **how)  # type: ignore[arg-type]
+        return check_clip(media, *args, **how)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(make, "check_clip", strict)
+    monkeypatch.setattr("earwitness.clips.make.check_clip", strict)
     result = made(phone_call, count=1)
     assert len(calls) == 2
     assert bool(result.listing.clips) == bool(result.files) == published
