@@ -99,7 +99,7 @@ def test_the_limits_hold_for_any_timing(gaps: list[tuple[int, int, int]], low: i
 
 
 def test_an_answered_question_beats_a_dangling_start() -> None:
-    best = choose_moments(talk(15), None, settings(1, 10, 16)).moments[0]
+    best = choose_moments(talk(15), None, settings(1, 10, 16), profile=Profile.PODCAST).moments[0]
     assert best.start_ms in {u.start_ms for u in talk(15) if u.text.endswith("?")}
     assert "question" in best.reason
 
