@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from earwitness.archive.naming import recording_id
 from earwitness.archive.reading import Bundle, is_bundle, read_bundle
 from earwitness.audio.ffmpeg import ffmpeg_info
+from earwitness.clips.brand import brand_of
 from earwitness.corrections.corrections import FILE as CORRECTIONS
 from earwitness.corrections.corrections import Corrections, load_corrections
 from earwitness.engines.engine import EngineUse
@@ -47,6 +48,7 @@ class Job(Record):
     sidecar_sha256: str | None
     engines: dict[str, EngineUse]
     found: bool = Field(default=True, description="False: the recording is gone, there are only its checkpoints")
+    brand: dict[str, str] | None = Field(default=None, description="digests of the clips' artwork and font")
     settled: tuple[str, ...] = Field(
         default=(), description="stages whose part a bundle has, which it must not lose by being made anew"
     )
@@ -62,6 +64,7 @@ def check_options(options: RunOptions) -> None:
         load_cast(options.cast)
     if isinstance(options.corrections, Path):
         load_corrections(options.corrections)
+    brand_of(options.clip)
     _given_transcript(options)
 
 
@@ -104,6 +107,7 @@ def plan_job(path: Path, options: RunOptions) -> Job:
         corrections=_corrections(options, options.out / name / CORRECTIONS),
         sidecar=sidecar,
         sidecar_sha256=sha256_file(sidecar) if sidecar else None,
+        brand=brand_of(resolved.clip) or None,
         engines={
             "validate": ffmpeg,
             "preprocess": speech_engine(ffmpeg, layout),
@@ -172,6 +176,7 @@ def plan_again(folder: Path, options: RunOptions) -> Job:
         corrections=_corrections(options, folder / CORRECTIONS),
         sidecar=sidecar,
         sidecar_sha256=transcript.model if sidecar and transcript else None,
+        brand=brand_of(resolved.clip) or None,
         engines={
             "validate": ffmpeg,
             "preprocess": speech_engine(ffmpeg, layout),

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
@@ -16,6 +16,9 @@ from pydantic_core import ErrorDetails
 from earwitness.corrections.corrections import Corrections
 from earwitness.errors import UsageError
 from earwitness.money.budget import Budget
+
+COLOUR = "^#[0-9A-Fa-f]{6}$"
+"""#RRGGBB."""
 
 
 def by_profile(description: str, **bounds: Any) -> Any:
@@ -40,7 +43,9 @@ class StageSettings(BaseModel):
     """Base of the settings of one stage; these enter the key of its checkpoint, `UNKEYED` apart."""
 
     UNKEYED: ClassVar[frozenset[str]] = frozenset({"retries"})
-    """What never decides an answer; not recorded in the bundle either."""
+    """What never decides an answer; not recorded in the bundle either, `RECORDED` apart."""
+    RECORDED: ClassVar[frozenset[str]] = frozenset()
+    """Of these, what a bundle needs to be made anew."""
     ADDED: ClassVar[Mapping[str, Any]] = {}
     """Settings that came later, with the value that means what was done before: answers from then still hold."""
 
@@ -206,10 +211,32 @@ class SummarizeSettings(StageSettings):
 class ClipSettings(StageSettings):
     """Choosing and rendering clips."""
 
+    UNKEYED: ClassVar[frozenset[str]] = StageSettings.UNKEYED | {"artwork", "font"}
+    RECORDED: ClassVar[frozenset[str]] = frozenset({"artwork", "font"})
+
     count: int = by_profile("clips at most", ge=0, le=20)
     min_s: float = by_profile("shortest clip in seconds", ge=3, le=600)
     max_s: float = by_profile("longest clip in seconds", ge=5, le=900)
     video: bool = by_profile("also render a captioned video of each clip")
+    presets: tuple[Literal["tiktok", "reels", "shorts", "youtube", "square", "podcast"], ...] = by_profile(
+        "kinds of video to render of each clip; the first decides what is looked for", min_length=1, max_length=6
+    )
+    shorten: bool = Field(default=False, description="take out fillers (um, uh) and cut long pauses down")
+    colours: tuple[Annotated[str, Field(pattern=COLOUR)], ...] = Field(
+        default=(), max_length=20, description="of the speakers, by first appearance, as #RRGGBB; empty: our own"
+    )
+    background: str = Field(default="#14161C", pattern=COLOUR, description="ground of the picture, as #RRGGBB")
+    artwork: Path | None = Field(
+        default=None, description="JPEG, PNG or WebP picture of the show, shown in upright clips and as their ground"
+    )
+    font: Path | None = Field(
+        default=None, description="font file (.ttf, .otf) for captions; empty: DejaVu Sans, which has no Chinese"
+    )
+
+    @field_validator("presets")
+    @classmethod
+    def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(value))
 
     @model_validator(mode="after")
     def _ordered(self) -> "ClipSettings":

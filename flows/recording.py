@@ -85,7 +85,7 @@ def process_recording(path: Path, options: RunOptions | None = None) -> State[Ru
 
         aligned = summarized = clipped = None
         if transcribed is None:
-            run.skip("align", "summarize", "clip", because="there are no words to work on")
+            run.skip("align", "summarize", because="there are no words to work on")
         else:
             aligned = run.hope(
                 run.start(
@@ -116,26 +116,27 @@ def process_recording(path: Path, options: RunOptions | None = None) -> State[Ru
                     engine=engines["summarize"],
                 )
             )
-        if aligned is not None and listening is None:
+        if listening is None:
             run.skip("clip", because="there is no listening copy to cut clips from")
-        elif aligned is not None and listening is not None:
+        else:
             clipped = run.hope(
                 run.start(
                     clip,
                     listening=listening,
                     speech=speech,
                     aligned=aligned,
+                    diarized=None if aligned else diarized,
                     speakers=named.speakers,
                     summarized=summarized,
                     profile=want.profile,
                     settings=want.clip,
                     engine=run.use("clip", choose_clip_maker()),
+                    brand=job.brand,
                 )
             )
 
-        findings = gather(
-            run, validated, speech, listening, diarized, transcribed, aligned, talk, named, summarized, clipped
-        )
+        found = (validated, speech, listening, diarized, transcribed, aligned, talk, named, summarized, clipped)
+        findings = gather(run, *found)
         composed = run.hope(run.start(publish, findings=findings))
         if composed is None:
             composed = run.do(publish, findings=without_report(findings, run.missing))

@@ -6,6 +6,7 @@ from earwitness.clips.make import make_clips
 from earwitness.engines.engine import EngineUse
 from earwitness.notes.notes import Summarized
 from earwitness.options import ClipSettings, Profile
+from earwitness.speech.turns import Diarized
 from earwitness.words.cast import Speaker
 from earwitness.words.transcript import Aligned, read_words, utterances_of
 from tasks.contracts import hold_to_contract
@@ -13,29 +14,35 @@ from tasks.progress import stage_progress
 from tasks.stage import stage
 
 
-@stage("clip", version="2")
+@stage("clip", version="3", optional=("brand",))
 def clip(
     listening: ListeningCopy,
     speech: Preprocessed,
-    aligned: Aligned,
+    aligned: Aligned | None,
+    diarized: Diarized | None,
     speakers: list[Speaker],
     summarized: Summarized | None,
     profile: Profile,
     settings: ClipSettings,
     engine: EngineUse,
+    brand: dict[str, str] | None = None,
 ) -> Clipped:
-    """The best windows on sentence edges, rendered with captions."""
+    """The best windows on sentence edges, rendered with captions; where there are no words, on the edges of turns.
+
+    `brand` has the digests of the artwork and the font that the settings name by their paths.
+    """
     from expectations.clips import frame
 
     result = make_clips(
         listening.audio.path,
-        utterances_of(read_words(aligned.words.path)),
+        utterances_of(read_words(aligned.words.path)) if aligned else [],
         speakers,
         summarized.notes if summarized else None,
         settings,
         engine,
         stage_progress("clip"),
         profile=profile,
+        turns=diarized.turns if diarized else (),
     )
     return hold_to_contract(
         result, "clips", frame(result), duration_s=speech.duration_ms / 1000, min_s=settings.min_s, max_s=settings.max_s

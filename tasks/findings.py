@@ -69,5 +69,5 @@ def gather(
 
 
 def _recorded(settings: StageSettings | VoiceSettings) -> dict[str, Any]:
-    unkeyed = settings.UNKEYED if isinstance(settings, StageSettings) else ()
-    return settings.model_dump(mode="json", exclude=set(unkeyed))
+    left_out = settings.UNKEYED - settings.RECORDED if isinstance(settings, StageSettings) else ()
+    return settings.model_dump(mode="json", exclude=set(left_out))

@@ -128,17 +128,16 @@ class _Desk:
             self.warnings += found
 
     def drop_broken_clips(self, findings: Findings) -> None:
-        """A clip goes with its captions, and both go from the list."""
+        """A clip goes with its captions and with the last of its files, and all go from the list."""
         if findings.clipped is None:
             return
         clips = findings.clipped.listing.clips
-        whole = [clip for clip in clips if clip.path in self.files and clip.captions in self.files]
-        if len(whole) == len(clips):
+        whole = [kept for clip in clips if (kept := clip.with_files(self.files)) is not None]
+        if whole == list(clips):
             return
-        for clip in clips:
-            if clip not in whole:
-                self.files.pop(clip.path, None)
-                self.files.pop(clip.captions, None)
+        named = {path for clip in whole for path in clip.files}
+        for path in {path for clip in clips for path in clip.files} - named:
+            self.files.pop(path, None)
         reason = "Clips that did not pass the check before publishing were left out."
         self.write(_CLIPS, _json(ClipList(clips=whole, reason=reason)))
 

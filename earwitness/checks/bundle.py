@@ -11,10 +11,8 @@ from earwitness.checks.page import check_page
 from earwitness.checks.subtitles import Spoken, check_subtitles
 from earwitness.checks.tables import check_table
 from earwitness.checks.text import check_text
-from earwitness.clips.captions import Frame
 from earwitness.clips.clip import Clip
 
-SIZES = {"square": (Frame().width, Frame().height)}
 """Preset of a clip → width and height of its picture; others may have any."""
 _DAMAGED_WITHIN_MS = 5_000
 _MOST_WORDS_A_WORD = 3
@@ -114,9 +112,13 @@ def _page(path: Path, name: str, plan: Plan) -> list[Finding]:
 def _clip_file(path: Path, name: str, plan: Plan) -> list[Finding]:
     """Its frames were decoded and its captions held against the words when it was cut (`checks.clips`)."""
     for clip in plan.clips:
-        length = round((clip.end_s - clip.start_s) * 1000)
+        length = round((clip.end_s - clip.start_s - clip.cut_out_s) * 1000)
+        for made in clip.renditions:
+            if name == made.path:
+                size = (made.width, made.height) if made.width and made.height else None
+                return check_media(path, name, length_ms=length, size=size)
         if name == clip.path:
-            return check_media(path, name, length_ms=length, size=SIZES.get(clip.preset))
+            return check_media(path, name, length_ms=length)
         if name == clip.captions:
             return check_subtitles(path, name, length_ms=length)
     return [error(name, "No bundle has a file of that name, so nobody can say whether it is right.")]

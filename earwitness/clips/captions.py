@@ -1,15 +1,11 @@
 """Captions of a clip: on the clip's clock, at most two lines, one speaker at a time, never two at once."""
 
 import unicodedata
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from earwitness.clips.units import Unit
 from earwitness.words.punctuation import ends_sentence
-
-if TYPE_CHECKING:
-    from pysubs2 import SSAFile
 
 LINE_CHARS = 42
 """Columns a line may have (BBC and Netflix guides); wide characters take two."""
@@ -17,7 +13,13 @@ _LINES = 2
 _PAUSE_MS = 700
 _LONGEST_MS = 6_000
 _LINGER_MS = 250
+_READ_CPS = 17
+"""Columns a second that everybody can read (BBC and Netflix guides); a caption stays as long where there is room."""
+_LONGEST_LINGER_MS = 1_500
 _SHORTEST_MS = 300
+
+COLOURS = ("#FFD166", "#6EC6FF", "#8CE99A", "#FF8FA3", "#C5A3FF", "#FFB27A", "#7FE7DC", "#E8E8E8")
+"""Of speakers, in order of appearance; all of them are readable on a dark ground."""
 
 _LITERAL = str.maketrans({"{": "(", "}": ")", "\\": "/", "<": "‹", ">": "›"})
 
@@ -30,13 +32,21 @@ class Cue:
     end_ms: int
     lines: tuple[str, ...]
     speaker: str | None
+    words: tuple[tuple["Spoken", ...], ...] = ()
+    """Of each line."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Spoken:
+class Spoken:
+    """A word, or a piece of a very long one, as captions show it."""
+
     start_ms: int
     end_ms: int
     text: str
+
+
+Measure = Callable[[str], float]
+"""Width of a line of text."""
 
 
 def literal(text: str) -> str:
@@ -52,29 +62,55 @@ def columns(text: str) -> int:
     )
 
 
-def cues_of(units: Iterable[Unit], start_ms: int, end_ms: int, line_chars: int = LINE_CHARS) -> list[Cue]:
+def joined(words: Iterable[str]) -> str:
+    """Words as one writes them: between Chinese or Japanese characters there is no space."""
+    text = ""
+    for word in words:
+        glued = text and word and _is_wide(text[-1]) and _is_wide(word[0])
+        text = f"{text}{word}" if glued or not text else f"{text} {word}"
+    return text
+
+
+def _is_wide(char: str) -> bool:
+    # Korean is as wide, and has spaces
+    return unicodedata.east_asian_width(char) in "WF" and not "\uac00" <= char <= "\ud7a3"
+
+
+def cues_of(
+    units: Iterable[Unit],
+    start_ms: int,
+    end_ms: int,
+    limit: float = LINE_CHARS,
+    measure: Measure = columns,
+) -> list[Cue]:
     """Captions of what is said between two moments of the recording, by time from the first of them.
 
     Args:
         units: sentences with times on the recording's clock; others are passed over.
         start_ms: where the clip begins.
         end_ms: where it ends.
-        line_chars: columns a line may have.
+        limit: how wide a line may be.
+        measure: how wide a text is, by columns unless told otherwise.
     """
     length = end_ms - start_ms
     found: list[Cue] = []
     for unit in units:
         if unit.end_ms <= start_ms or unit.start_ms >= end_ms:
             continue
-        for run in _runs(_spoken(unit, line_chars), line_chars):
+        for run in _runs(_spoken(unit, limit, measure), limit, measure):
             begin, end = run[0].start_ms - start_ms, run[-1].end_ms - start_ms
             if end > 0 and begin < length:
-                lines = _lines([word.text for word in run], line_chars)
-                found.append(Cue(max(0, begin), min(length, end), lines, unit.speaker))
+                rows = _lines(run, limit, measure)
+                shifted = tuple(
+                    tuple(Spoken(word.start_ms - start_ms, word.end_ms - start_ms, word.text) for word in row)
+                    for row in rows
+                )
+                texts = tuple(joined(word.text for word in row) for row in rows)
+                found.append(Cue(max(0, begin), min(length, end), texts, unit.speaker, shifted))
     return _apart(found, length)
 
 
-def _spoken(unit: Unit, line_chars: int) -> list[_Spoken]:
+def _spoken(unit: Unit, limit: float, measure: Measure) -> list[Spoken]:
     """Words with times; where they have none, the unit's time by their length. Endless words come in pieces."""
     if unit.words:
         timed = [(word.start_ms, word.end_ms, literal(word.text)) for word in unit.words]
@@ -88,28 +124,29 @@ def _spoken(unit: Unit, line_chars: int) -> list[_Spoken]:
             timed.append((begin, unit.start_ms + (unit.end_ms - unit.start_ms) * passed // total, text))
     found = []
     for begin, end, text in timed:
-        pieces = list(_pieces(text, line_chars)) if text else []
+        pieces = list(pieces_of(text, limit, measure)) if text else []
         for place, piece in enumerate(pieces):
             step = (end - begin) / len(pieces)
-            found.append(_Spoken(round(begin + place * step), round(begin + (place + 1) * step), piece))
+            found.append(Spoken(round(begin + place * step), round(begin + (place + 1) * step), piece))
     return found
 
 
-def _pieces(text: str, limit: int) -> Iterable[str]:
+def pieces_of(text: str, limit: float, measure: Measure = columns) -> Iterable[str]:
+    """A word in pieces that are no wider than a line; combining marks stay with their letters."""
     piece = ""
     for char in text:
-        if piece and columns(piece + char) > limit:
+        if piece and not unicodedata.combining(char) and measure(piece + char) > limit:
             yield piece
             piece = ""
         piece += char
     yield piece
 
 
-def _runs(words: Sequence[_Spoken], line_chars: int) -> Iterable[list[_Spoken]]:
-    run: list[_Spoken] = []
+def _runs(words: Sequence[Spoken], limit: float, measure: Measure) -> Iterable[list[Spoken]]:
+    run: list[Spoken] = []
     for word in words:
         if run and (
-            len(_lines([w.text for w in [*run, word]], line_chars)) > _LINES
+            len(wrapped([*run, word], limit, measure)) > _LINES
             or word.start_ms - run[-1].end_ms > _PAUSE_MS
             or word.end_ms - run[0].start_ms > _LONGEST_MS
             or (ends_sentence(run[-1].text) and len(run) > 3)
@@ -121,30 +158,32 @@ def _runs(words: Sequence[_Spoken], line_chars: int) -> Iterable[list[_Spoken]]:
         yield run
 
 
-def _lines(words: Sequence[str], limit: int) -> tuple[str, ...]:
+def _lines(words: Sequence[Spoken], limit: float, measure: Measure) -> list[list[Spoken]]:
     """Greedy lines; two of them are evened out, so that neither is a lone word."""
-    lines = _wrapped(words, limit)
+    lines = wrapped(words, limit, measure)
     if len(lines) == _LINES:
+        texts = [word.text for word in words]
         best = min(
-            (max(columns(" ".join(words[:cut])), columns(" ".join(words[cut:]))), -cut) for cut in range(1, len(words))
+            (max(measure(joined(texts[:cut])), measure(joined(texts[cut:]))), -cut) for cut in range(1, len(words))
         )
         if best[0] <= limit:
-            lines = [" ".join(words[: -best[1]]), " ".join(words[-best[1] :])]
-    return tuple(lines)
+            lines = [list(words[: -best[1]]), list(words[-best[1] :])]
+    return lines
 
 
-def _wrapped(words: Sequence[str], limit: int) -> list[str]:
-    lines: list[str] = []
+def wrapped(words: Sequence[Spoken], limit: float, measure: Measure = columns) -> list[list[Spoken]]:
+    """Words in lines, each as full as can be."""
+    lines: list[list[Spoken]] = []
     for word in words:
-        if lines and columns(f"{lines[-1]} {word}") <= limit:
-            lines[-1] = f"{lines[-1]} {word}"
+        if lines and measure(joined([*(other.text for other in lines[-1]), word.text])) <= limit:
+            lines[-1].append(word)
         else:
-            lines.append(word)
+            lines.append([word])
     return lines
 
 
 def _apart(cues: Iterable[Cue], length: int) -> list[Cue]:
-    """Cues in order, none over another; each stays a little after its last word where there is room."""
+    """Cues in order, none over another; each stays until it can be read, where there is room."""
     ordered = sorted(cues, key=lambda cue: (cue.start_ms, cue.end_ms))
     least = min(_SHORTEST_MS, length // max(1, len(ordered)))
     starts: list[int] = []
@@ -155,11 +194,13 @@ def _apart(cues: Iterable[Cue], length: int) -> list[Cue]:
         latest -= least
         starts[place] = min(starts[place], latest)
         latest = starts[place]
-    found = []
+    found, talk_until = [], 0
     for cue, start, following in zip(ordered, starts, [*starts[1:], length], strict=False):
-        end = min(max(cue.end_ms + _LINGER_MS, start + least), following)
-        if end > start:
-            found.append(Cue(start, end, cue.lines, cue.speaker))
+        talk_until = max(talk_until, cue.end_ms)  # whoever is talked over may go on after it
+        needed = start + sum(columns(line) for line in cue.lines) * 1000 // _READ_CPS
+        end = max(talk_until, cue.end_ms + _LINGER_MS, min(needed, cue.end_ms + _LONGEST_LINGER_MS), start + least)
+        if min(end, following) > start:
+            found.append(replace(cue, start_ms=start, end_ms=min(end, following)))
     return found
 
 
@@ -182,83 +223,3 @@ def srt(cues: Sequence[Cue], names: dict[str, str]) -> str:
         before = cue.speaker
         file.append(SSAEvent(start=cue.start_ms, end=cue.end_ms, text=r"\N".join(lines)))
     return file.to_string("srt")
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """The picture that captions are drawn on."""
-
-    width: int = 1080
-    height: int = 1080
-    font: str = "DejaVu Sans"
-    font_size: int = 54
-    line_chars: int = 28
-    """Columns of bold type that fit between the margins."""
-    margin: int = 90
-
-
-COLOURS = ("#FFD166", "#6EC6FF", "#8CE99A", "#FF8FA3", "#C5A3FF", "#FFB27A", "#7FE7DC", "#E8E8E8")
-"""Of speakers, in order of appearance; all of them are readable on the dark ground."""
-
-
-def burned(cues: Sequence[Cue], title: str, names: dict[str, str], length_ms: int, frame: Frame) -> "SSAFile":
-    """The captions as ASS, to be drawn into the picture: title above, speaker's name and words below, in their colour.
-
-    Args:
-        cues: made with `frame.line_chars`.
-        title: of the clip.
-        names: label → name to show.
-        length_ms: of the clip.
-        frame: the picture; `PlayRes` is set to its size, so nothing is stretched.
-    """
-    import pysubs2
-
-    file = pysubs2.SSAFile()
-    file.info.update(
-        {
-            "PlayResX": str(frame.width),
-            "PlayResY": str(frame.height),
-            "WrapStyle": "2",
-            "ScaledBorderAndShadow": "yes",
-            "Title": "Earwitness clip",
-        }
-    )
-    white, black = pysubs2.Color(255, 255, 255), pysubs2.Color(16, 18, 22)
-
-    def style(size: float, colour: pysubs2.Color, place: pysubs2.Alignment, down: int) -> pysubs2.SSAStyle:
-        return pysubs2.SSAStyle(
-            fontname=frame.font,
-            fontsize=size,
-            bold=True,
-            primarycolor=colour,
-            outlinecolor=black,
-            outline=3,
-            shadow=0,
-            alignment=place,
-            marginl=frame.margin,
-            marginr=frame.margin,
-            marginv=down,
-        )
-
-    # libass takes the size of a font as its whole line height, some 1.16 of what the columns were reckoned with.
-    size = frame.font_size
-    file.styles = {"Title": style(size * 0.85, white, pysubs2.Alignment.TOP_CENTER, frame.margin)}
-    top = r"\N".join(_wrapped(literal(title).split(), frame.line_chars)[:3])
-    file.append(pysubs2.SSAEvent(start=0, end=length_ms, text=top, style="Title"))
-    bottom = frame.margin + 60
-    labels = list(dict.fromkeys(cue.speaker for cue in cues))
-    for place in range(len(labels)):
-        tint = COLOURS[place % len(COLOURS)].lstrip("#")
-        colour = pysubs2.Color(int(tint[:2], 16), int(tint[2:4], 16), int(tint[4:], 16))
-        file.styles[f"Words{place}"] = style(size, colour, pysubs2.Alignment.BOTTOM_CENTER, bottom)
-        file.styles[f"Name{place}"] = style(
-            size * 0.7, colour, pysubs2.Alignment.BOTTOM_CENTER, bottom + round(2.5 * size)
-        )
-    for cue in cues:
-        place = labels.index(cue.speaker)
-        text = r"\N".join(cue.lines)
-        file.append(pysubs2.SSAEvent(start=cue.start_ms, end=cue.end_ms, text=text, style=f"Words{place}"))
-        if name := literal(names.get(cue.speaker or "", "")):
-            short = next(iter(_pieces(name, frame.line_chars)))
-            file.append(pysubs2.SSAEvent(start=cue.start_ms, end=cue.end_ms, text=short, style=f"Name{place}"))
-    return file

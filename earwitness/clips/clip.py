@@ -1,10 +1,24 @@
 """Moments worth posting."""
 
+from collections.abc import Collection
+
 from pydantic import Field
 
 from earwitness.engines.engine import EngineUse
 from earwitness.schema import SCHEMA_VERSION, Record, StageResult
 from earwitness.storage.store import FileRef
+
+
+class Rendition(Record):
+    """A file of a clip, made for one kind of place."""
+
+    preset: str = Field(description="audio, tiktok, reels, shorts, youtube, square or podcast")
+    path: str = Field(description="relative to the bundle, e.g. clips/clip-1-tiktok.mp4")
+    width: int | None = Field(default=None, description="pixels; null: there is no picture")
+    height: int | None = None
+    duration_s: float = Field(gt=0)
+    loudness_lufs: float | None = Field(default=None, description="integrated, as measured in the file; null: silence")
+    true_peak_dbtp: float | None = Field(default=None, description="as measured in the file")
 
 
 class Clip(Record):
@@ -16,10 +30,35 @@ class Clip(Record):
     score: float = Field(ge=0, le=1)
     reason: str = Field(description="why it was chosen, in a sentence")
     title: str
-    preset: str = Field(description="audio, square, ...")
-    path: str = Field(description="relative to the bundle, e.g. clips/clip-1.mp4")
-    captions: str = Field(description="relative path of its .srt, on the clip's clock")
+    preset: str = Field(description="of the first file: audio, square, ...")
+    path: str = Field(description="first file, relative to the bundle, e.g. clips/clip-1.mp4")
+    captions: str | None = Field(
+        description="relative path of its .srt, on the clip's clock; null: nobody knows its words"
+    )
     evidence: list[str] = Field(default_factory=list, description="utterances heard in it")
+    features: dict[str, float] = Field(default_factory=dict, description="what its score is made of, each 0..1")
+    description: str = Field(default="", description="to post with it")
+    hashtags: list[str] = Field(default_factory=list, description="to post with it")
+    lacks: list[str] = Field(default_factory=list, description="what those who see only this don't know")
+    cut_out_s: float = Field(default=0.0, ge=0, description="fillers and pauses that were taken out of it")
+    renditions: list[Rendition] = Field(default_factory=list, description="all its files, the first one included")
+
+    @property
+    def files(self) -> list[str]:
+        """Paths of everything that belongs to it."""
+        own = [self.path, *(made.path for made in self.renditions if made.path != self.path)]
+        return [*own, self.captions] if self.captions else own
+
+    def with_files(self, there: Collection[str]) -> "Clip | None":
+        """The clip with those of its files that are there; None without captions that it had, or without any media."""
+        if self.captions and self.captions not in there:
+            return None
+        if not self.renditions:
+            return self if self.path in there else None
+        left = [made for made in self.renditions if made.path in there]
+        if not left:
+            return None
+        return self.model_copy(update={"renditions": left, "path": left[0].path, "preset": left[0].preset})
 
 
 class ClipList(Record):

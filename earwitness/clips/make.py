@@ -1,23 +1,37 @@
 """From words and sound to clips that are ready to post."""
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-import numpy as np
-
-from earwitness.audio.ffmpeg import ffmpeg_info, running, source
+from earwitness.audio.ffmpeg import ffmpeg_info
 from earwitness.checks.clips import check_clip
 from earwitness.checks.finding import errors_of
-from earwitness.clips.captions import LINE_CHARS, Frame, cues_of, literal, srt
+from earwitness.clips.captions import cues_of, literal, srt
 from earwitness.clips.choose import Moment, choose_moments
-from earwitness.clips.clip import Clip, ClipList, Clipped
-from earwitness.clips.render import Room, cut_points, encode_picture, encode_sound, fonts_in, take_out, undrawable
+from earwitness.clips.clip import Clip, ClipList, Clipped, Rendition
+from earwitness.clips.cutting import Cut, Piece, cut_points, joined, room_around, shortened, take_out
+from earwitness.clips.fonts import Fonts, fonts_in, nobody_has
+from earwitness.clips.picture import Look, Scene, artwork_box, measure_of, room_for_lines
+from earwitness.clips.presets import Preset, limits_s, wanted
+from earwitness.clips.render import (
+    SOFTER_DB,
+    decoded,
+    encode_picture,
+    encode_sound,
+    levels_of_clip,
+    loudness_of,
+    true_peak_dbtp,
+)
+from earwitness.clips.sound import Sound, listen_for_moments
 from earwitness.clips.units import Unit, units_of
 from earwitness.engines.engine import EngineUse
 from earwitness.notes.notes import Notes
 from earwitness.options import ClipSettings, Profile
 from earwitness.progress import Progress, no_progress
+from earwitness.speech.turns import Turn
 from earwitness.storage.store import FileRef, keep, workspace
 from earwitness.words.cast import Speaker
 from earwitness.words.transcript import Utterance
@@ -25,10 +39,8 @@ from earwitness.words.transcript import Utterance
 LOUDNESS_LUFS = -14.0
 """What the large video sites play at."""
 PODCAST_LUFS = -16.0
-_ENERGY_RATE_HZ = 8_000
 _CODEC_FRAME_MS = 100
 """The listening copy may end a codec frame or two before the recording; that much of a last word is no loss."""
-_HALF_SECOND = _ENERGY_RATE_HZ // 2
 
 
 def choose_clip_maker() -> EngineUse:
@@ -50,83 +62,53 @@ def make_clips(
     engine: EngineUse,
     progress: Progress = no_progress,
     profile: Profile = Profile.TABLETOP,
+    turns: Sequence[Turn] = (),
 ) -> Clipped:
     """Choose, cut, level and caption clips.
 
     Args:
         audio: the listening copy, on the recording's clock.
-        utterances: the transcript, with times.
+        utterances: the transcript, with times; none: clips are chosen by `turns` and sound.
         speakers: who the labels are.
         notes: what the recording is about, if notes were written.
         settings: resolved.
         engine: what `choose_clip_maker` gave.
         progress: told how far it is.
         profile: a podcast's clips are as loud as podcasts are.
+        turns: who speaks when.
 
     Raises:
+        UsageError: artwork or font can't be used, or the limits leave no clip possible.
         ToolFailed: ffmpeg died, stalled, or can't encode.
         StorageError: the store can't be written.
     """
-    heard = energy_of(audio) if settings.count and any(u.end_ms is not None for u in utterances) else None
-    choice = choose_moments(utterances, notes, settings, heard)
-    progress(0.1, f"{len(choice.moments)} clips chosen")
+    limits_s(settings)
     units = units_of(utterances)
-    names = {speaker.label: _shown(speaker, profile) for speaker in speakers}
-    loudness = PODCAST_LUFS if profile is Profile.PODCAST else LOUDNESS_LUFS
+    sound = None
+    if settings.count and (units or turns):
+        sound = listen_for_moments(audio, ((word.start_ms, word.end_ms) for unit in units for word in unit.words))
+    choice = choose_moments(utterances, notes, settings, sound, turns=turns, speakers=speakers, profile=profile)
+    progress(0.1, f"{len(choice.moments)} clips chosen")
+    names = {speaker.label: shown for speaker in speakers if (shown := _shown(speaker, profile))}
     clips: list[Clip] = []
     files: dict[str, FileRef] = {}
     warnings: list[str] = []
     with workspace("clips") as scratch:
         folder = Path(scratch)
-        fonts = fonts_in(folder) if settings.video and choice.moments else None
+        fonts = fonts_in(folder, settings.font) if settings.video and choice.moments else None
+        studio = _Studio(audio, units, names, settings, sound, profile, folder, fonts)
         for number, moment in enumerate(choice.moments, 1):
-            name = f"clip-{number}"
-            room = room_around(moment, units)
-            piece = take_out(audio, room, folder, name)
-            if piece.offset_ms + piece.length_ms + _CODEC_FRAME_MS < room.last_word_ms:
-                warnings.append(f"{name} was left out: its words go on after the end of the sound.")
-                continue
-            start, end = cut_points(piece, room, round(settings.max_s * 1000))
-            sound = folder / f"{name}.m4a"
-            reached = encode_sound(piece, start, end, sound, loudness)
-            if reached is None or abs(reached - loudness) > 1:
-                found = "is silent" if reached is None else f"is at {reached:.1f} LUFS"
-                warnings.append(f"{name} {found}; {loudness:g} LUFS could not be reached.")
-            if fonts is not None:
-                path, preset = folder / f"{name}.mp4", "square"
-                burned_in = cues_of(units, start, end, Frame().line_chars)
-                encode_picture(sound, burned_in, moment.title, names, end - start, path, fonts)
-                shown = " ".join([moment.title, *names.values(), *(line for cue in burned_in for line in cue.lines)])
-                if lacking := undrawable(fonts, shown):
-                    warnings.append(
-                        f"{name}: its picture shows {len(lacking)} characters ({lacking[:10]}) only if this system has "
-                        "a font with them."
-                    )
-            else:
-                path, preset = sound, "audio"
-            captions = folder / f"{name}.srt"
-            captions.write_text(srt(cues_of(units, start, end, LINE_CHARS), names), "utf-8")
-            size = None if fonts is None else (Frame().width, Frame().height)
-            if wrong := errors_of(check_clip(path, captions, units, start, end, size)):
-                warnings.append(f"{name} was left out: {' '.join(chain(*wrong.values()))}")
-                continue
-            clip = Clip(
-                id=name,
-                start_s=start / 1000,
-                end_s=end / 1000,
-                score=moment.score,
-                reason=moment.reason,
-                title=moment.title,
-                preset=preset,
-                path=f"clips/{path.name}",
-                captions=f"clips/{captions.name}",
-                evidence=list(moment.evidence),
-            )
-            clips.append(clip)
-            files[clip.path], files[clip.captions] = keep(path), keep(captions)
+            made = studio.make(f"clip-{number}", moment)
+            warnings += made.warnings
+            if made.clip is not None:
+                clips.append(made.clip)
+                files |= {path: keep(file) for path, file in made.files.items()}
             progress(0.1 + 0.9 * number / len(choice.moments), f"{number} of {len(choice.moments)} clips")
     progress(1.0)
-    return Clipped(engine=engine, listing=ClipList(clips=clips, reason=choice.reason), files=files, warnings=warnings)
+    reason = choice.reason
+    if choice.moments and not clips:
+        reason = "None of the clips that were made could be published; the warnings say why."
+    return Clipped(engine=engine, listing=ClipList(clips=clips, reason=reason), files=files, warnings=warnings)
 
 
 def _shown(speaker: Speaker, profile: Profile) -> str:
@@ -136,36 +118,176 @@ def _shown(speaker: Speaker, profile: Profile) -> str:
     return literal(speaker.character if profile is Profile.TABLETOP and speaker.character else speaker.name)
 
 
-def room_around(moment: Moment, units: Sequence[Unit]) -> Room:
-    """How far the cuts may lie from the clip's own words before they reach other words."""
-    edges = [(word.start_ms, word.end_ms) for unit in units for word in unit.words] + [
-        (unit.start_ms, unit.end_ms) for unit in units if not unit.words
-    ]
-    before = [end for start, end in edges if start < moment.start_ms]
-    after = [start for start, end in edges if end > moment.end_ms]
-    return Room(
-        earliest_ms=min(moment.start_ms, max(before, default=0)),
-        first_word_ms=moment.start_ms,
-        last_word_ms=moment.end_ms,
-        latest_ms=max(moment.end_ms, min(after, default=moment.end_ms + 60_000)),
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What became of a moment."""
+
+    clip: Clip | None
+    files: dict[str, Path]
+    """Path in the bundle → where it lies now."""
+    warnings: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Studio:
+    """What all clips of a recording are made with."""
+
+    audio: Path
+    units: Sequence[Unit]
+    names: dict[str, str]
+    settings: ClipSettings
+    sound: Sound | None
+    profile: Profile
+    folder: Path
+    fonts: Fonts | None
+
+    def make(self, name: str, moment: Moment) -> _Made:
+        """Cut, render and check one clip in every preset that was asked for."""
+        room = room_around(moment.start_ms, moment.end_ms, self.units)
+        around = take_out(self.audio, room, self.folder, name)
+        if around.offset_ms + around.length_ms + _CODEC_FRAME_MS < room.last_word_ms:
+            return _Made(None, {}, [f"{name} was left out: its words go on after the end of the sound."])
+        low, high = (round(limit * 1000) for limit in limits_s(self.settings))
+        start, end = cut_points(around, room, high)
+        cut = Cut(((start, end),))
+        if self.settings.shorten:
+            cut = shortened(start, end, self.units, low, self.sound)
+        piece = joined(around, cut, self.folder / f"{name}.cut.wav")
+        said = cut.on_its_clock(self.units)
+        captions = None
+        if any(unit.text for unit in said):
+            captions = self.folder / f"{name}.srt"
+            captions.write_text(srt(cues_of(said, 0, cut.length_ms), self.names), "utf-8")
+        take = _Take(name, moment, piece, cut.length_ms, said, captions)
+        renditions, files, warnings = [], {}, []
+        told = self._boxes_shown(take)
+        warnings += told
+        presets: Sequence[Preset | None] = (None,) if told else wanted(self.settings) or (None,)
+        for preset in presets:
+            rendition, path, told = self._rendered(take, preset)
+            warnings += told
+            if rendition is not None:
+                renditions.append(rendition)
+                files[rendition.path] = path
+        if not renditions:
+            return _Made(None, {}, warnings)
+        if captions is not None:
+            files[f"clips/{captions.name}"] = captions
+        return _Made(_entry(take, cut, renditions), files, warnings)
+
+    def _boxes_shown(self, take: "_Take") -> list[str]:
+        """Why there can be no picture: letters that no font has would be drawn as empty boxes."""
+        if self.fonts is None:
+            return []
+        shown = " ".join([take.moment.title, *(unit.text for unit in take.said)])
+        letters = "".join(char for char in self.fonts.lacking(literal(shown)) if char.isalpha())
+        if not letters or not (left := nobody_has(letters)):
+            return []
+        return [
+            f"{take.name} has no picture: no font here has {len(left)} of its letters ({left[:10]}); give one with "
+            "clip.font."
+        ]
+
+    def _rendered(self, take: "_Take", preset: Preset | None) -> tuple[Rendition | None, Path, list[str]]:
+        """One file, made once more where the check finds fault with it, and left out where it does again."""
+        told: list[str] = []
+        if preset is not None:
+            assert self.fonts is not None
+            shown = " ".join([take.moment.title, *self.names.values(), *(unit.text for unit in take.said)])
+            if lacking := self.fonts.lacking(literal(shown)):
+                told.append(
+                    f"{take.name}: its picture shows {len(lacking)} characters ({lacking[:10]}) only if this system "
+                    "has a font with them; give one with clip.font."
+                )
+        wrong: Iterable[str] = ()
+        path = self.folder / take.name
+        for softer_db in (0.0, SOFTER_DB):
+            path, rendition, wrong = self._attempt(take, preset, softer_db)
+            if not wrong:
+                return rendition, path, told
+        what = f"{take.name} for {preset.name}" if preset and len(self.settings.presets) > 1 else take.name
+        return None, path, [*told, f"{what} was left out: {' '.join(wrong)}"]
+
+    def _attempt(self, take: "_Take", preset: Preset | None, softer_db: float) -> tuple[Path, Rendition, list[str]]:
+        podcast = PODCAST_LUFS if self.profile is Profile.PODCAST else LOUDNESS_LUFS
+        loudness = podcast if preset is None else preset.loudness_lufs
+        heard = self.folder / f"{take.name}.{-loudness:g}.{softer_db:g}.m4a"
+        if not heard.exists():
+            encode_sound(take.piece, 0, take.length_ms, heard, loudness, softer_db=softer_db)
+        if preset is None:
+            path = self.folder / f"{take.name}.m4a"
+            shutil.copyfile(heard, path)
+        else:
+            several = len(self.settings.presets) > 1
+            path = self.folder / (f"{take.name}-{preset.name}.mp4" if several else f"{take.name}.mp4")
+            encode_picture(self._scene(take, preset, heard), heard, path)
+        samples = decoded(path)
+        measured = (loudness_of(samples), true_peak_dbtp(samples))
+        size = preset.size if preset else None
+        found = check_clip(
+            path, take.captions, take.said, take.length_ms, loudness_lufs=loudness, heard=measured, size=size
+        )
+        rendition = Rendition(
+            preset=preset.name if preset else "audio",
+            path=f"clips/{path.name}",
+            width=size[0] if size else None,
+            height=size[1] if size else None,
+            duration_s=take.length_ms / 1000,
+            loudness_lufs=None if measured[0] is None else round(measured[0], 2),
+            true_peak_dbtp=round(measured[1], 2),
+        )
+        return path, rendition, list(chain(*errors_of(found).values()))
+
+    def _scene(self, take: "_Take", preset: Preset, heard: Path) -> Scene:
+        assert self.fonts is not None
+        settings = self.settings
+        measure = measure_of(preset, self.fonts)
+        look = Look(artwork=settings.artwork, ground=settings.background)
+        if settings.colours:
+            look = Look(settings.colours, settings.background, settings.artwork)
+        return Scene(
+            preset=preset,
+            cues=cues_of(take.said, 0, take.length_ms, room_for_lines(preset), measure),
+            title=take.moment.title,
+            names=self.names,
+            length_ms=take.length_ms,
+            levels=levels_of_clip(heard),
+            fonts=self.fonts,
+            look=look,
+            artwork=settings.artwork is not None and artwork_box(preset) is not None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Take:
+    """A clip that was cut."""
+
+    name: str
+    moment: Moment
+    piece: Piece
+    length_ms: int
+    said: Sequence[Unit]
+    """On the clip's clock."""
+    captions: Path | None
+
+
+def _entry(take: _Take, cut: Cut, renditions: Sequence[Rendition]) -> Clip:
+    moment, first = take.moment, renditions[0]
+    return Clip(
+        id=take.name,
+        start_s=cut.start_ms / 1000,
+        end_s=cut.end_ms / 1000,
+        score=moment.score,
+        reason=moment.reason,
+        title=moment.title,
+        preset=first.preset,
+        path=first.path,
+        captions=f"clips/{take.captions.name}" if take.captions else None,
+        evidence=list(moment.evidence),
+        features=moment.features,
+        description=moment.description,
+        hashtags=list(moment.hashtags),
+        lacks=list(moment.lacks),
+        cut_out_s=(cut.end_ms - cut.start_ms - cut.length_ms) / 1000,
+        renditions=list(renditions),
     )
-
-
-def energy_of(audio: Path) -> list[float]:
-    """Loudness of each half second, 0..1 by rank: 1 is the loudest of the recording."""
-    levels: list[float] = []
-    raw = memoryview(bytearray(2 * _HALF_SECOND * 240))
-    output = source(audio).audio.output("pipe:1", format="s16le", acodec="pcm_s16le", ac=1, ar=_ENERGY_RATE_HZ)
-    with running(output) as child:
-        while got := child.read_into(raw):
-            samples = np.frombuffer(raw[: got - got % 2], "<i2").astype(np.float32)
-            for start in range(0, len(samples), _HALF_SECOND):
-                part = samples[start : start + _HALF_SECOND]
-                levels.append(float(np.sqrt(np.mean(part * part))))
-            if got < len(raw):
-                break
-        child.finish().raise_for_failure(what="The listening copy can't be read")
-    if not levels:
-        return []
-    order = np.argsort(np.argsort(np.array(levels), kind="stable"), kind="stable")
-    return [float(place) / max(1, len(levels) - 1) for place in order]

@@ -1,14 +1,19 @@
 """The smallest pieces that a clip may begin or end with: sentences with their times."""
 
 import bisect
+import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from earwitness.speech.turns import Turn
 from earwitness.words.punctuation import ends_sentence
 from earwitness.words.transcript import Utterance, Word
 
 _GRAZE_MS = 60
 """Word times are no better than this, so a smaller overlap with a cut is none."""
+_ABBREVIATION = re.compile(r"(?:Mr|Mrs|Ms|Dr|St|Prof|Sgt|Capt|Lt|vs|etc|e\.g|i\.e|[A-Z])\.")
+_BREATH_MS = 400
+"""Where nobody knows the words, a shorter silence is no end of a thought."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +50,26 @@ def _by_sentence(utterance: Utterance) -> list[Unit]:
     run: list[Word] = []
     for place, word in enumerate(utterance.words):
         run.append(word)
-        closes = ends_sentence(word.text)
-        if closes or place == len(utterance.words) - 1:
+        more = place + 1 < len(utterance.words)
+        closes = ends_sentence(word.text) and not (more and _ABBREVIATION.fullmatch(word.text))
+        if closes or not more:
             start, end = min(w.start_ms for w in run), max(w.end_ms for w in run)
             text = " ".join(w.text for w in run)
             if end > start:
                 found.append(Unit(start, end, text, utterance.speaker, utterance.id, tuple(run), closes))
             run = []
+    return found
+
+
+def units_of_turns(turns: Iterable[Turn]) -> list[Unit]:
+    """Where there are no words: what each person says without a breath between, by start. They have no text."""
+    found: list[Unit] = []
+    for turn in sorted(turns, key=lambda turn: (turn.start_ms, turn.end_ms, turn.speaker)):
+        before = found[-1] if found else None
+        if before and before.speaker == turn.speaker and turn.start_ms - before.end_ms < _BREATH_MS:
+            found[-1] = replace(before, end_ms=max(before.end_ms, turn.end_ms))
+        else:
+            found.append(Unit(turn.start_ms, turn.end_ms, "", turn.speaker, "", (), ends_sentence=False))
     return found
 
 

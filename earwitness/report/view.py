@@ -181,7 +181,8 @@ def _clips(findings: Findings) -> list[dict[str, Any]]:
             "clip": clip,
             "is_video": clip.path.endswith((".mp4", ".webm", ".mov")),
             "src": quote(clip.path),
-            "captions": quote(clip.captions) if clip.captions in files else None,
+            "captions": quote(clip.captions) if clip.captions and clip.captions in files else None,
+            "others": [(made.preset, quote(made.path)) for made in clip.renditions[1:] if made.path in files],
             "start_ms": round(clip.start_s * 1000),
             "end_ms": round(clip.end_s * 1000),
         }

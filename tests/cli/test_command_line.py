@@ -27,7 +27,7 @@ def earwitness(*arguments: str | Path, **environment: str) -> subprocess.Complet
     [
         (["run", "x.wav", "--profile", "opera"], "'tabletop', 'podcast', 'archive', 'workplace'"),
         (["run", "x.wav", "--set", "diarize.engine=magic"], "'auto', 'pyannote' or 'bundled'"),
-        (["run", "x.wav", "--set", "clip.colour=red"], "known there: count, max_s, min_s, retries, video"),
+        (["run", "x.wav", "--set", "clip.colour=red"], "known there: artwork, background, colours, count, font"),
         (["run", "x.wav", "--set", "nonsense"], "STAGE.KEY=VALUE"),
         (["run", "x.wav", "--slice", "later"], "START-END"),
         (["run", "x.wav", "--speakers", "2", "--max-speakers", "3"], "not both"),

@@ -4,7 +4,7 @@ import pysubs2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earwitness.clips.captions import LINE_CHARS, Cue, Frame, burned, columns, cues_of, literal, srt
+from earwitness.clips.captions import LINE_CHARS, columns, cues_of, literal, srt
 from earwitness.clips.units import Unit, units_of
 from earwitness.words.transcript import Utterance, Word
 
@@ -67,11 +67,34 @@ def test_no_text_is_taken_for_markup(text: str) -> None:
     assert back[0].plaintext == shown
 
 
-def test_burned_captions_are_drawn_for_the_size_of_the_picture() -> None:
-    frame = Frame()
-    file = burned([Cue(0, 900, ("Hi.",), "A")], "{\\an8}Title", {"A": "Sam\n{\\b1}"}, 1000, frame)
-    assert file.info["PlayResX"] == str(frame.width)
-    assert file.info["PlayResY"] == str(frame.height)
-    assert all("{" not in event.text for event in file)
-    margins = [style.marginl for style in file.styles.values()]
-    assert min(margins) >= frame.width // 20
+def test_a_caption_stays_until_it_can_be_read_where_there_is_room() -> None:
+    (cue,) = cues_of([unit(0, 600, "Forty two columns of text take some time.")], 0, 9_000)
+    assert cue.end_ms >= 2_000
+    first, second = cues_of(
+        [unit(0, 600, "Forty two columns of text take some time."), unit(900, 1_500, "Yes.", "B")], 0, 9_000
+    )
+    assert first.end_ms == second.start_ms == 900
+
+
+def test_talk_goes_on_under_a_caption_after_someone_talked_in_between() -> None:
+    cues = cues_of([unit(0, 6_000, "Somebody who tells a story.", "A"), unit(2_000, 2_600, "Mhm.", "B")], 0, 8_000)
+    assert [(cue.start_ms, cue.speaker) for cue in cues] == [(0, "A"), (2_000, "B")]
+    assert cues[0].end_ms == 2_000
+    assert cues[1].end_ms >= 6_000
+
+
+def test_chinese_is_written_without_spaces_and_korean_with_them() -> None:
+    def said(text: str) -> list[str]:
+        words = tuple(Word(w, n * 200, n * 200 + 180, 1.0, "A", "u0001") for n, w in enumerate(text.split()))
+        utterance = Utterance("u0001", "A", 0, words[-1].end_ms, text, words)
+        return [line for cue in cues_of(units_of([utterance]), 0, 60_000) for line in cue.lines]
+
+    assert said("你 好 世 界 。") == ["你好世界。"]
+    assert said("안녕 세계.") == ["안녕 세계."]
+
+
+def test_an_abbreviation_ends_no_sentence() -> None:
+    text = "Mr. Smith met Dr. J. Brown. They talked."
+    words = tuple(Word(w, n * 300, n * 300 + 250, 1.0, "A", "u0001") for n, w in enumerate(text.split()))
+    units = units_of([Utterance("u0001", "A", 0, words[-1].end_ms, text, words)])
+    assert [found.text for found in units] == ["Mr. Smith met Dr. J. Brown.", "They talked."]

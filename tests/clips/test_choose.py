@@ -1,15 +1,23 @@
 import time
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earwitness.clips.choose import choose_moments
+from earwitness.clips.choose import choose_moments, score_of, weights_of
+from earwitness.clips.presets import PRESETS, limits_s
+from earwitness.clips.sound import sound_of
 from earwitness.clips.units import units_of
+from earwitness.errors import UsageError
 from earwitness.notes.notes import Claim, Notes, Section
-from earwitness.options import ClipSettings
+from earwitness.options import ClipSettings, Profile
+from earwitness.speech.turns import Turn
+from earwitness.words.cast import Speaker
 from earwitness.words.transcript import Utterance, Word
+
+SYLLABLES = ("ka", "lo", "mi", "ren", "sa", "tu", "vor", "zel", "bra", "dun")
 
 
 def settings(count: int = 3, min_s: float = 12, max_s: float = 60) -> ClipSettings:
@@ -25,19 +33,27 @@ def spoken(number: int, start_ms: int, text: str, speaker: str = "SPEAKER_00", w
     return Utterance(key, speaker, start_ms, words[-1].end_ms, text, words)
 
 
+PEOPLE = [Speaker(label="SPEAKER_00", name="Sam", named_by="cast")]
 LINES = (
-    "Where did the dragon hide the crown of Emon?",
-    "It sleeps under the mountain, and nobody has seen it for a hundred years.",
-    "And then we walked for a while.",
-    "The crown was never in the mountain, because the king had sold it to the guild.",
-    "That changes everything!",
+    "Where did the {0} hide the {1} of {2}?",
+    "It sleeps under the {3}, and {0} has not seen a {4} for a hundred years.",
+    "And then we walked to the {4} for a while.",
+    "The {1} was never in the {3}, because the {4} had sold {2} to the {0}.",
+    "That changes everything for {2}!",
 )
 
 
-def talk(utterances: int) -> list[Utterance]:
+def made_up(number: int) -> str:
+    """A word that nobody has said before."""
+    return "".join(SYLLABLES[int(digit)] for digit in f"{number:04d}").capitalize()
+
+
+def talk(utterances: int, *, repeating: bool = False) -> list[Utterance]:
     found, at = [], 0
     for n in range(utterances):
-        utterance = spoken(n + 1, at, LINES[n % 5], f"SPEAKER_0{n % 2}")
+        about = 0 if repeating else n // 5
+        text = LINES[n % 5].format(*(made_up(5 * about + place) for place in range(5)))
+        utterance = spoken(n + 1, at, text, f"SPEAKER_0{n % 2}")
         found.append(utterance)
         assert utterance.end_ms is not None
         at = utterance.end_ms + 400
@@ -83,7 +99,7 @@ def test_the_limits_hold_for_any_timing(gaps: list[tuple[int, int, int]], low: i
 
 
 def test_an_answered_question_beats_a_dangling_start() -> None:
-    best = choose_moments(talk(15), None, settings(1, 10, 16)).moments[0]
+    best = choose_moments(talk(15), None, settings(1, 10, 16), profile=Profile.PODCAST).moments[0]
     assert best.start_ms in {u.start_ms for u in talk(15) if u.text.endswith("?")}
     assert "question" in best.reason
 
@@ -117,7 +133,7 @@ def test_a_short_recording_has_no_clip_and_says_why() -> None:
 def test_untimed_words_and_no_words_and_no_wish_are_told_apart() -> None:
     untimed = [Utterance("u0001", None, None, None, "Hello there.")]
     assert "no times" in choose_moments(untimed, None, settings()).reason
-    assert "no times" in choose_moments([], None, settings()).reason
+    assert "nobody is heard" in choose_moments([], None, settings()).reason
     assert "asked for" in choose_moments(talk(9), None, settings(0)).reason
 
 
@@ -125,6 +141,83 @@ def test_fewer_than_asked_for_is_said() -> None:
     choice = choose_moments(talk(9), None, settings(20, 12, 30))
     assert 0 < len(choice.moments) < 20
     assert choice.reason.startswith(f"{len(choice.moments)} of 20")
+
+
+def test_no_two_clips_say_the_same() -> None:
+    choice = choose_moments(talk(120, repeating=True), None, settings(5))
+    assert len(choice.moments) == 1
+    assert "no other" in choice.reason
+
+
+def test_each_clip_tells_what_it_is_made_of_and_what_it_lacks() -> None:
+    best = choose_moments(talk(40), None, settings(1, 10, 16), speakers=PEOPLE[:1], profile=Profile.PODCAST).moments[0]
+    assert {"hook", "answer", "salience", "standalone", "exchange"} <= best.features.keys()
+    assert not {"energy", "laughter", "pace", "flow"} & best.features.keys()
+    assert all(0 <= value <= 1 for value in best.features.values())
+    assert best.score == score_of(best.features, weights_of(Profile.PODCAST, "audio"))
+    assert best.title.endswith("?")
+    assert "With Sam" in best.description
+    assert "#podcast" in best.hashtags
+    assert any("no name" in lack for lack in best.lacks)
+
+
+def test_a_start_that_points_back_is_said() -> None:
+    text = "He had the key to the harbour all along and he never told a soul about it at all."
+    (only,) = choose_moments([spoken(1, 0, text)], None, settings(1, 3, 12)).moments
+    assert any("“he”" in lack for lack in only.lacks)
+    question = spoken(1, 0, "Who had the key to the harbour?")
+    answer = spoken(2, 2_200, "Sam had the key to the harbour in the old blue box.", "SPEAKER_01")
+    answered = choose_moments([question, answer], None, settings(5, 3, 5)).moments
+    assert any("question that it answers" in lack for moment in answered for lack in moment.lacks)
+
+
+def test_genre_and_platform_move_the_weights() -> None:
+    assert weights_of(Profile.WORKPLACE, "audio")["laughter"] == 0
+    assert weights_of(Profile.PODCAST, "tiktok")["hook"] > weights_of(Profile.PODCAST, "square")["hook"]
+    for profile in Profile:
+        for preset in (*PRESETS, "audio"):
+            assert weights_of(profile, preset).keys() == weights_of(Profile.TABLETOP, "audio").keys()
+
+
+def test_laughter_and_energy_of_the_sound_decide_between_equal_words() -> None:
+    utterances = [
+        spoken(n, n * 6_000, f"{made_up(9 * n)} was at the {made_up(9 * n + 1)} of {made_up(9 * n + 2)}.")
+        for n in range(1, 30)
+    ]
+    levels = np.full(2_000, 10, np.float32)
+    words = [(w.start_ms, w.end_ms) for u in utterances for w in u.words]
+    for start, end in words:
+        levels[start // 100 : end // 100 + 1] = 100
+    laughed = utterances[20]
+    assert laughed.end_ms is not None
+    levels[laughed.end_ms // 100 + 4 : laughed.end_ms // 100 + 24] = 400
+    best = choose_moments(utterances, None, settings(1, 3, 10), sound_of(levels, words)).moments[0]
+    assert laughed.id in best.evidence
+    assert best.features["laughter"] > 0.4
+    assert "laughing" in best.reason
+
+
+def test_without_words_turns_and_sound_decide_and_it_is_said() -> None:
+    turns = [Turn(start_ms=n * 9_000, end_ms=n * 9_000 + 7_000, speaker=f"SPEAKER_0{n % 2}") for n in range(20)]
+    levels = np.full(1_800, 50, np.float32)
+    levels[900:1_050] = 500
+    choice = choose_moments([], None, settings(2, 12, 40), sound_of(levels, ()), turns=turns)
+    assert len(choice.moments) == 2
+    assert "no words" in choice.reason
+    starts, ends = {turn.start_ms for turn in turns}, {turn.end_ms for turn in turns}
+    for moment in choice.moments:
+        assert moment.start_ms in starts
+        assert moment.end_ms in ends
+        assert "sound alone" in moment.reason
+        assert moment.lacks
+    assert choice.moments[0].start_ms <= 90_000 < choice.moments[0].end_ms
+
+
+def test_a_platforms_own_limit_holds_and_an_impossible_one_is_refused() -> None:
+    long = ClipSettings(count=1, min_s=12, max_s=600, video=True, presets=("youtube", "shorts"))
+    assert limits_s(long) == (12, 180)
+    with pytest.raises(UsageError, match="shorts takes 180 s"):
+        limits_s(long.model_copy(update={"min_s": 200}))
 
 
 def test_a_five_hour_recording_takes_seconds() -> None:

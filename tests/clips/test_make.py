@@ -1,6 +1,7 @@
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,8 @@ import pytest
 import soundfile
 
 from earwitness.audio.ffmpeg import ffmpeg_path
+from earwitness.checks.clips import check_clip
+from earwitness.checks.finding import Finding, error
 from earwitness.clips.clip import Clipped
 from earwitness.clips.make import choose_clip_maker, make_clips
 from earwitness.options import ClipSettings, Profile
@@ -45,8 +48,10 @@ def call() -> list[Utterance]:
     return found
 
 
-def made(audio: Path, profile: Profile = Profile.TABLETOP, *, video: bool = False, **changed: float) -> Clipped:
-    settings = ClipSettings.model_validate({"count": 2, "min_s": 12, "max_s": 60, "video": video, **changed})
+def made(audio: Path, profile: Profile = Profile.TABLETOP, *, video: bool = False, **changed: object) -> Clipped:
+    settings = ClipSettings.model_validate(
+        {"count": 2, "min_s": 12, "max_s": 60, "video": video, "presets": ("square",), **changed}
+    )
     return make_clips(audio, call(), SPEAKERS, None, settings, choose_clip_maker(), profile=profile)
 
 
@@ -120,6 +125,7 @@ def test_a_video_is_captioned_the_same_every_time_and_on_a_machine_without_fonts
     monkeypatch.setenv("FONTCONFIG_PATH", "/nonexistent")
     again = made(phone_call, video=True, count=1)
     assert again.digest() == first.digest()
+    assert clip.captions
     cue = re.search(r"(\d+):(\d+):(\d+),(\d+) -->", first.files[clip.captions].path.read_text("utf-8"))
     assert cue
     at = int(cue.group(3)) + int(cue.group(4)) / 1000 + 0.2
@@ -128,7 +134,7 @@ def test_a_video_is_captioned_the_same_every_time_and_on_a_machine_without_fonts
          "-pix_fmt", "gray", "-"], capture_output=True, check=True,
     ).stdout  # fmt: skip
     picture = np.frombuffer(frame, np.uint8).reshape(1080, 1080)
-    assert (picture[780:960, 90:990] > 120).sum() > 200
+    assert (picture[800:960, 90:990] > 120).sum() > 200
     assert (picture[80:300, 90:990] > 200).sum() > 200
     assert not (picture[80:1060, :30] > 120).any()
 
@@ -141,11 +147,80 @@ def test_without_a_clip_there_is_a_reason_and_no_file(phone_call: Path) -> None:
     assert "12 s" in result.listing.reason
 
 
-def test_silence_is_said_not_amplified(tmp_path: Path) -> None:
+def test_several_presets_each_have_their_size_and_loudness_and_the_shows_artwork(
+    phone_call: Path, tmp_path: Path
+) -> None:
+    from PIL import Image
+
+    artwork = tmp_path / "it's art.png"
+    Image.new("RGB", (300, 300), (250, 30, 30)).save(artwork)
+    result = made(
+        phone_call, video=True, count=1, min_s=3, max_s=6, presets=("shorts", "podcast"), artwork=artwork
+    )  # fmt: skip
+    (clip,) = result.listing.clips
+    assert [(r.preset, r.width, r.height) for r in clip.renditions] == [("shorts", 1080, 1920), ("podcast", 1080, 1080)]
+    assert (clip.path, clip.preset) == ("clips/clip-1-shorts.mp4", "shorts")
+    assert set(result.files) == {clip.captions, *(r.path for r in clip.renditions)}
+    for rendition, wanted in zip(clip.renditions, (-14, -16), strict=True):
+        loudness, peak = heard(result.files[rendition.path].path)
+        assert loudness == pytest.approx(wanted, abs=0.6)
+        assert loudness == pytest.approx(rendition.loudness_lufs, abs=0.2)
+        assert peak <= -1.0
+        assert rendition.duration_s == pytest.approx(clip.end_s - clip.start_s, abs=0.001)
+    frame = subprocess.run(
+        [ffmpeg_path(), "-v", "error", "-ss", "1", "-i", str(result.files[clip.path].path), "-frames:v", "1",
+         "-f", "rawvideo", "-pix_fmt", "rgb24", "-"], capture_output=True, check=True,
+    ).stdout  # fmt: skip
+    picture = np.frombuffer(frame, np.uint8).reshape(1920, 1080, 3)
+    assert picture[740, 540, 0] > 200
+    assert picture[740, 540, 1] < 90
+    assert 40 < picture[60, 60, 0] < 130
+
+
+def test_fillers_and_pauses_go_if_that_is_asked_for(phone_call: Path) -> None:
+    whole = made(phone_call, count=1).listing.clips[0]
+    assert whole.cut_out_s == 0
+    result = made(phone_call, count=1, min_s=3, max_s=60, shorten=True)
+    for clip in result.listing.clips:
+        assert clip.renditions[0].duration_s == pytest.approx(clip.end_s - clip.start_s - clip.cut_out_s, abs=0.001)
+
+
+@pytest.mark.parametrize(("bad_times", "published"), [(1, True), (2, False)])
+def test_a_bad_file_is_made_once_more_and_never_published(
+    phone_call: Path, monkeypatch: pytest.MonkeyPatch, bad_times: int, published: bool
+) -> None:
+    calls: list[Path] = []
+
+    def strict(media: Path, *args: object, **how: object) -> list[Finding]:
+        calls.append(media)
+        if len(calls) <= bad_times:
+            return [error(media.name, "It is bad.")]
+        return check_clip(media, *args, **how)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("earwitness.clips.make.check_clip", strict)
+    result = made(phone_call, count=1)
+    assert len(calls) == 2
+    assert bool(result.listing.clips) == bool(result.files) == published
+    assert any("It is bad" in line for line in result.warnings) != published
+
+
+def test_letters_that_no_font_has_are_not_drawn_as_boxes(phone_call: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("matplotlib.font_manager.findSystemFonts", list)
+    strange = [replace(u, words=tuple(replace(w, text="世界") for w in u.words), text="世界") for u in call()]
+    settings = ClipSettings(count=1, min_s=12, max_s=60, video=True, presets=("square",))
+    result = make_clips(phone_call, strange, SPEAKERS, None, settings, choose_clip_maker())
+    assert [clip.preset for clip in result.listing.clips] == ["audio"]
+    assert "clip.font" in result.warnings[0]
+
+
+def test_silence_is_neither_amplified_nor_published(tmp_path: Path) -> None:
     silence = tmp_path / "silence.wav"
     soundfile.write(silence, np.zeros(16_000 * 30, np.float32), 16_000)
     result = made(silence, count=1)
     assert "silent" in result.warnings[0]
+    assert result.listing.clips == []
+    assert result.files == {}
+    assert "warnings say why" in result.listing.reason
 
 
 def test_words_beyond_the_end_of_the_sound_are_left_out_with_a_warning(tmp_path: Path) -> None:

@@ -144,7 +144,7 @@ def some_clips() -> Clipped:
     files = {}
     for clip in listing:
         files[clip.path] = stored(f"{clip.id}.m4a", clip.id.encode())
-        files[clip.captions] = stored(f"{clip.id}.srt", clip.id.encode())
+        files[f"clips/{clip.id}.srt"] = stored(f"{clip.id}.srt", clip.id.encode())
     return Clipped(engine=ENGINE, listing=ClipList(clips=listing), files=files)
 
 

@@ -29,7 +29,7 @@ LOST = {
     "diarize": {"turns.parquet", "turns.rttm"},
     "transcribe": {
         "words.parquet", "transcript.json", "transcript.srt", "transcript.vtt", "transcript.txt", "notes.json",
-        "notes.md", "clips.json", "clips/clip-1.m4a", "clips/clip-1.srt",
+        "notes.md", "clips/clip-1.srt",
     },
     "align": set(),
     "summarize": {"notes.json", "notes.md"},
@@ -79,6 +79,9 @@ def check_what_is_left(stage: str, bundle: Path) -> None:
     if stage == "transcribe":
         assert recording["language"] is None
         assert len(pd.read_parquet(bundle / "turns.parquet")) > 1
+        clips = of(bundle, "clips.json")
+        assert "no words" in clips["reason"]
+        assert [clip["captions"] for clip in clips["clips"]] == [None]
         return
     words = pd.read_parquet(bundle / "words.parquet")
     assert len(words) > 10

@@ -1,0 +1,303 @@
+"""Where clips are cut, whether they show what matters, and what rendering costs. docs/clips.md defines the figures.
+
+Run: `python -m tests.bench.bench_clips [boundaries|salience|rendering] [--clips 10]` (needs the evaluation data). All
+recordings come with their words, so that the recogniser's errors stay out of it.
+"""
+
+import argparse
+import csv
+import json
+import os
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import earwitness.demo
+from earwitness.audio.ffmpeg import ffmpeg_path
+from earwitness.checks.clips import onset_errors_ms
+from earwitness.clips.captions import cues_of
+from earwitness.clips.choose import Moment, choose_moments
+from earwitness.clips.clip import Clip
+from earwitness.clips.cutting import Cut, cut_points, joined, room_around, take_out
+from earwitness.clips.fonts import fonts_in
+from earwitness.clips.make import choose_clip_maker, make_clips
+from earwitness.clips.picture import Scene, measure_of, room_for_lines
+from earwitness.clips.presets import PRESETS
+from earwitness.clips.render import ENCODING, FRAME_RATE, encode_picture, encode_sound, levels_of_clip
+from earwitness.clips.units import units_of
+from earwitness.notes.sentences import sentences_of
+from earwitness.notes.summarize import choose_writer, summarize
+from earwitness.options import ClipSettings, Profile, SummarizeSettings
+from earwitness.storage.store import FileRef
+from earwitness.words.punctuation import ends_sentence
+from earwitness.words.transcript import Utterance, Word
+from tests.bench.bench_notes import DATA, read_summary, read_transcript
+
+WORD_MS = 375
+"""160 words a minute, where a transcript has no times."""
+GRAZE_MS = 60
+"""Word times are no better than this."""
+LIMITS = ((12.0, 60.0), (5.0, 15.0))
+
+
+@dataclass(frozen=True)
+class Talk:
+    """A recording and its words."""
+
+    name: str
+    audio: Path
+    utterances: list[Utterance]
+
+
+def spread(key: str, speaker: str, start_ms: int, end_ms: int, text: str) -> Utterance:
+    """An utterance whose words share its time by their length."""
+    texts = text.split()
+    total, passed, words = sum(len(word) + 1 for word in texts), 0, []
+    for word in texts:
+        begin = start_ms + (end_ms - start_ms) * passed // total
+        passed += len(word) + 1
+        words.append(Word(word, begin, start_ms + (end_ms - start_ms) * passed // total, 1.0, speaker, key))
+    return Utterance(key, speaker, start_ms, end_ms, text, tuple(words))
+
+
+def talks() -> Iterator[Talk]:
+    """All conversations of the evaluation data, and the demo's scene."""
+    folder = DATA / "conversations"
+    for audio in sorted(folder.glob("*.flac")):
+        timed = audio.with_suffix(".words.tsv")
+        if timed.exists():
+            yield Talk(audio.stem, audio, _from_words(timed))
+        else:
+            lines = [line.split(maxsplit=5) for line in audio.with_suffix(".stm").read_text("utf-8").splitlines()]
+            turns = [(w[2], w[3], w[4], w[5].split("> ", 1)[-1] if w[5].startswith("<") else w[5]) for w in lines]
+            yield Talk(audio.stem, audio, _from_turns(turns))
+    demo = Path(earwitness.demo.__file__).parent
+    texts = [line.split(": ", 1)[1] for line in (demo / "scene.txt").read_text("utf-8").splitlines() if ": " in line]
+    turns = json.loads((demo / "spoken.json").read_text("utf-8"))["turns"]
+    assert len(texts) == len(turns)
+    spoken = [(t["speaker"], t["start_ms"] / 1000, t["end_ms"] / 1000, x) for t, x in zip(turns, texts, strict=True)]
+    yield Talk("demo scene", demo / "scene.ogg", _from_turns(spoken))
+
+
+def _from_turns(turns: Sequence[tuple[str, object, object, str]]) -> list[Utterance]:
+    return [
+        spread(f"u{n:04d}", speaker, round(float(str(start)) * 1000), round(float(str(end)) * 1000), text)
+        for n, (speaker, start, end, text) in enumerate(turns, 1)
+    ]
+
+
+def _from_words(path: Path) -> list[Utterance]:
+    rows = list(csv.DictReader(path.open(encoding="utf-8"), delimiter="\t", quoting=csv.QUOTE_NONE))
+    found: list[Utterance] = []
+    latest: dict[str, list[Word]] = {}
+    runs: list[list[Word]] = []
+    for row in sorted(rows, key=lambda row: float(row["start"])):
+        start, end = round(float(row["start"]) * 1000), round(float(row["end"]) * 1000)
+        if end <= start:
+            continue
+        run = latest.get(row["speaker"])
+        if run is None or start - run[-1].end_ms > 1_200:
+            run = latest[row["speaker"]] = []
+            runs.append(run)
+        run.append(Word(row["word"], start, end, 1.0, row["speaker"], f"u{runs.index(run) + 1:04d}"))
+    for run in runs:
+        text = " ".join(word.text for word in run)
+        found.append(Utterance(run[0].utterance, run[0].speaker, run[0].start_ms, run[-1].end_ms, text, tuple(run)))
+    return found
+
+
+def boundaries() -> None:
+    _print(f"{'recording':26} limits  clips  in a word  at a sentence  in limits  overlaps  onset ms    LUFS")
+    total: Counter[str] = Counter()
+    onsets: list[int] = []
+    levels: list[float] = []
+    for talk in talks():
+        for low, high in LIMITS:
+            settings = ClipSettings(count=5, min_s=low, max_s=high, video=False)
+            with tempfile.TemporaryDirectory() as home:
+                os.environ["EARWITNESS_HOME"] = home
+                made = make_clips(talk.audio, talk.utterances, [], None, settings, choose_clip_maker())
+                found, here, heard = _measure(talk, made.listing.clips, made.files, low, high)
+            total.update(found)
+            onsets += here
+            levels += heard
+            shown = "    ".join(f"{found[key]:6}" for key in ("clips", "in_word", "sentence", "within", "overlaps"))
+            late = f"{median(here):8.0f}" if here else "       -"
+            _print(f"{talk.name:26} {low:g}-{high:g}  {shown}  {late}  {'/'.join(f'{x:.1f}' for x in heard) or '-'}")
+            for line in (*made.warnings, *([made.listing.reason] if not made.listing.clips else [])):
+                _print(f"    {line}")
+    clips = total["clips"]
+    _print(
+        f"total: {clips} clips; {total['in_word']} of {2 * clips} cuts in a word; {total['sentence'] / clips:.1%} of "
+        f"starts at a sentence; {total['within'] / clips:.1%} within the limits; {total['overlaps']} pairs overlap; "
+        f"captions {median(onsets):.0f} ms off at the median; {min(levels):.2f} to {max(levels):.2f} LUFS"
+    )
+
+
+def _measure(
+    talk: Talk, clips: Sequence[Clip], files: Mapping[str, FileRef], low: float, high: float
+) -> tuple[Counter[str], list[int], list[float]]:
+    found: Counter[str] = Counter(clips=len(clips), in_word=0, sentence=0, within=0, overlaps=0)
+    words = [word for utterance in talk.utterances for word in utterance.words]
+    openings = {u.words[n].start_ms for u in talk.utterances for n in range(len(u.words))
+                if n == 0 or ends_sentence(u.words[n - 1].text)}  # fmt: skip
+    onsets: list[int] = []
+    levels: list[float] = []
+    for clip in clips:
+        start, end = round(clip.start_s * 1000), round(clip.end_s * 1000)
+        for cut in (start, end):
+            found["in_word"] += any(w.start_ms + GRAZE_MS < cut < w.end_ms - GRAZE_MS for w in words)
+        first = min((w.start_ms for w in words if w.end_ms > start + GRAZE_MS), default=0)
+        found["sentence"] += first in openings
+        found["within"] += low <= clip.end_s - clip.start_s <= high
+        found["overlaps"] += sum(o.id < clip.id and o.start_s < clip.end_s and o.end_s > clip.start_s for o in clips)
+        inside = [max(0, w.start_ms - start) for w in words if w.end_ms > start and w.start_ms < end]
+        assert clip.captions is not None
+        onsets += onset_errors_ms(files[clip.captions].path, inside)
+        levels += [made.loudness_lufs for made in clip.renditions if made.loudness_lufs is not None]
+    return found, onsets, levels
+
+
+def salience() -> None:
+    """Share of the words heard in clips that the human summary tells, against windows taken by chance."""
+    _print(f"{'session':9} {'told':>6} {'ours':>6} {'random':>7} {'lead':>6} {'longest':>8}  ours/random")
+    sums: dict[str, float] = {}
+    for path in sorted((DATA / "sessions").glob("*.jsonl")):
+        utterances, speakers = read_transcript(path)
+        timed, at = [], 0
+        for utterance in utterances:
+            length = max(1, len(utterance.text.split())) * WORD_MS
+            timed.append(spread(utterance.id, str(utterance.speaker), at, at + length, utterance.text))
+            at += length
+        told = told_by(timed, read_summary(path.with_suffix("").with_suffix(".summary.md")))
+        writing = SummarizeSettings(story=False)
+        notes = summarize(timed, speakers, None, Profile.TABLETOP, writing, choose_writer(writing)).notes
+        clips = ClipSettings(count=10, min_s=12, max_s=60, video=False)
+        chosen = choose_moments(timed, notes, clips, speakers=speakers).moments
+        figures = {"told": share(told, timed, [(0, at)]), "ours": share(told, timed, _spans(chosen))}
+        figures |= baselines(told, timed, [m.end_ms - m.start_ms for m in chosen], at)
+        sums = {key: sums.get(key, 0.0) + value for key, value in figures.items()}
+        _print(_salience_row(path.stem, figures))
+    count = len(list((DATA / "sessions").glob("*.jsonl")))
+    _print(_salience_row("mean", {key: value / count for key, value in sums.items()}))
+
+
+def _salience_row(name: str, found: Mapping[str, float]) -> str:
+    cells = "  ".join(f"{found[key]:6.1%}" for key in ("told", "ours", "random", "lead", "longest"))
+    return f"{name:9} {cells}  {found['ours'] / found['random']:.2f}"
+
+
+def told_by(utterances: Sequence[Utterance], summary: str) -> set[str]:
+    """Turns of five words or more that are much like a sentence of the summary (TF-IDF cosine of 0.2)."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    lines = [s.text for s in sentences_of([Utterance("s", None, None, None, summary)]) if s.words >= 5]
+    vectors = TfidfVectorizer(stop_words="english", sublinear_tf=True)
+    turns = [utterance for utterance in utterances if len(utterance.words) >= 5]
+    alike = vectors.fit_transform([turn.text for turn in turns]) @ vectors.transform(lines).T
+    return {turn.id for turn, most in zip(turns, alike.max(axis=1).toarray().ravel(), strict=True) if most >= 0.2}
+
+
+def share(told: set[str], utterances: Sequence[Utterance], spans: Sequence[tuple[int, int]]) -> float:
+    """Of the words that are heard in the spans, those of turns that are told."""
+    heard = [w.utterance in told for u in utterances for w in u.words if any(a <= w.start_ms < b for a, b in spans)]
+    return sum(heard) / max(1, len(heard))
+
+
+def baselines(told: set[str], utterances: Sequence[Utterance], lengths: Sequence[int], end: int) -> dict[str, float]:
+    """Windows as long as ours, each whole of them: at random, from the start on, and on the longest turns."""
+    draw = random.Random(7)
+    starts = [unit.start_ms for unit in units_of(utterances)]
+    flags = [(w.start_ms, w.utterance in told) for u in utterances for w in u.words]
+    by_chance = []
+    for _ in range(100):
+        spans = [(at, at + length) for length in lengths for at in [draw.choice(starts)] if at + length <= end]
+        heard = [flag for at, flag in flags if any(a <= at < b for a, b in spans)]
+        by_chance.append(sum(heard) / max(1, len(heard)))
+    lead, at = [], 0
+    for length in lengths:
+        lead.append((at, at + length))
+        at += length
+    longest = sorted(utterances, key=lambda u: (-len(u.words), u.start_ms))[: len(lengths)]
+    spans = [(u.start_ms or 0, (u.start_ms or 0) + length) for u, length in zip(longest, lengths, strict=True)]
+    return {
+        "random": sum(by_chance) / len(by_chance),
+        "lead": share(told, utterances, lead),
+        "longest": share(told, utterances, spans),
+    }
+
+
+def _spans(moments: Sequence[Moment]) -> list[tuple[int, int]]:
+    return [(moment.start_ms, moment.end_ms) for moment in moments]
+
+
+def rendering(count: int) -> None:
+    """Clips of 30 s at 1080x1920, and the same frames encoded by ffmpeg alone."""
+    talk = next(talk for talk in talks() if talk.name == "constructed_2spk")
+    units, preset = units_of(talk.utterances), PRESETS["tiktok"]
+    ours = bare = ours_cpu = bare_cpu = 0.0
+    for number in range(count):
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            start = 1_000 + number * 15_000
+            room = room_around(start, start + 30_000, units)
+            around = take_out(talk.audio, room, folder, "clip")
+            begin, _ = cut_points(around, room, 30_000)
+            cut = Cut(((begin, begin + 30_000),))
+            sound, picture = folder / "clip.m4a", folder / "clip.mp4"
+            encode_sound(joined(around, cut, folder / "cut.wav"), 0, cut.length_ms, sound, -14.0)
+            fonts = fonts_in(folder)
+            said, measure = cut.on_its_clock(units), measure_of(preset, fonts)
+            cues = cues_of(said, 0, cut.length_ms, room_for_lines(preset), measure)
+            names = {"2609": "Reader one", "3080": "Reader two"}
+            scene = Scene(preset, cues, "What they read", names, cut.length_ms, levels_of_clip(sound), fonts)
+            wall, cpu = _timed(lambda: encode_picture(scene, sound, picture))  # noqa: B023
+            frames = folder / "frames.yuv"
+            raw = ["-f", "rawvideo", "-pix_fmt", "yuv420p"]
+            subprocess.run([ffmpeg_path(), "-v", "error", "-i", str(picture), *raw, str(frames)], check=True)
+            given = [*raw, "-s", "1080x1920", "-r", str(FRAME_RATE), "-i", str(frames)]
+            asked = [part for key, value in ENCODING.items() for part in (f"-{key}", str(value))]
+            command = [ffmpeg_path(), "-v", "error", *given, *asked, str(folder / "bare.mp4")]
+            alone, alone_cpu = _timed(lambda: subprocess.run(command, check=True))  # noqa: B023
+        ours, bare, ours_cpu, bare_cpu = ours + wall, bare + alone, ours_cpu + cpu, bare_cpu + alone_cpu
+        _print(f"{wall:.1f} s, bare encode {alone:.1f} s ({cpu:.1f} and {alone_cpu:.1f} s of processor)")
+    ratio = f"{ours / bare:.2f} times, {ours_cpu / bare_cpu:.2f} in processor time"
+    _print(f"{count} clips of 30 s: {ours:.1f} s against {bare:.1f} s: {ratio}")
+
+
+def _timed(work: Callable[[], object]) -> tuple[float, float]:
+    before, clock = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    work()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return time.perf_counter() - clock, cpu
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser()
+    asked.add_argument("parts", nargs="*", default=["boundaries", "salience", "rendering"])
+    asked.add_argument("--clips", type=int, default=10)
+    given = asked.parse_args()
+    if "boundaries" in given.parts:
+        boundaries()
+    if "salience" in given.parts:
+        salience()
+    if "rendering" in given.parts:
+        rendering(given.clips)
+
+
+if __name__ == "__main__":
+    main()
