@@ -55,6 +55,13 @@ def tell_of_run(result: RunResult) -> None:
         tell.raise_alert(alert)
 
 
+def tell_of_drop(result: RunResult) -> None:
+    """As `tell_of_run`, for a recording that somebody dropped and does not wait for."""
+    alert = failed_run(result, unattended=True, run_url=_link(_this_run()))
+    if alert:
+        tell.raise_alert(alert)
+
+
 def tell_of_batch(results: Sequence[RunResult]) -> None:
     """One summary of the recordings that need a look."""
     run = _this_run()

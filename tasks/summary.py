@@ -77,3 +77,8 @@ def _text(result: RunResult) -> str:
     if result.warnings:
         lines += ["", "Mind:", *(f"- {warning}" for warning in result.warnings)]
     return "\n".join(lines)
+
+
+def show_sweep(lines: Sequence[str]) -> None:
+    """What a sweep of a drop folder did."""
+    show_table("sweep", [{"what": line} for line in lines], "What the sweep did" if lines else "Nothing was lost")

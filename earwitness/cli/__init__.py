@@ -14,6 +14,7 @@ from earwitness.interrupt import interrupt
 
 _COMMANDS: Mapping[str, str] = {
     "run": "Process recordings: who said what and when, notes, clips, a bundle.",
+    "watch": "Process what is dropped into a folder.",
     "fix": "Correct names and words of a bundle; the corrections carry forward.",
     "export": "Write a transcript for other tools: subtitles, Praat, ELAN, scoring.",
     "eval": "Score a bundle against a reference: who spoke when, what was said.",
