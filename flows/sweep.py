@@ -9,20 +9,21 @@ from earwitness.drops.arrivals import Patience
 from earwitness.drops.folder import DropFolder
 from earwitness.drops.watch import Watcher, is_watched, watching
 from earwitness.errors import UsageError
+from earwitness.home import drops_path
 from tasks.drops import PrefectOffice
 from tasks.summary import show_sweep
 
 
 @flow(name="sweep", persist_result=False)
-def sweep(folder: Path, settle_s: float = 5.0) -> list[str]:
+def sweep(folder: Path | None = None, settle_s: float = 5.0) -> list[str]:
     """Hand over what nobody processes; where nobody watches the folder, also what lies in incoming.
 
     Args:
-        folder: the drop folder.
+        folder: the drop folder; empty: that of the worker (EARWITNESS_DROPS).
         settle_s: a file must be left alone for so long before it counts as whole, in seconds.
     """
     said: list[str] = []
-    drops = DropFolder(folder)
+    drops = DropFolder(folder or drops_path())
     watcher = Watcher(drops, PrefectOffice(), patience=Patience(settle_s=settle_s), tell=said.append)
     if is_watched(drops):
         watcher.find_lost()

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -87,9 +88,12 @@ class Run:
         self._clock = time.perf_counter()
         self._keys: set[str] = set()
         self._interruption = Interruption()
+        self._parts = ExitStack()
         current_recording.set(path.name)
 
     def __enter__(self) -> Self:
+        if whole := current_interruption.get():  # of the batch that this is a part of
+            self._parts.enter_context(whole.stopping(self._interruption.happen))
         self._before = current_interruption.set(self._interruption)
         return self
 
@@ -97,6 +101,7 @@ class Run:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> Literal[False] | bool:
         current_interruption.reset(self._before)
+        self._parts.close()
         if error is not None and not isinstance(error, Exception):  # Ctrl-C, SIGTERM, a cancelled run
             self._interruption.happen()
         if isinstance(error, OSError):

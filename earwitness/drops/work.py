@@ -41,11 +41,11 @@ class Work:
     def conclude(self, result: RunResult) -> str:
         """Bring the file to its place, or keep it for another try; what was done, for people."""
         error = result.error
-        reason = "\n".join([str(part) for part in ((error.message, error.remedy) if error else ()) if part])
+        reason = f"{error.message} {error.remedy}".strip() if error else ""
         if result.outcome is Outcome.FAILED and error and error.exit_code in _PASSING and self.tries < MAX_TRIES:
             return self.postpone(reason)
         if result.outcome is Outcome.FAILED and self.tries > 1:
-            reason += f"\nIt was tried {self.tries} times. Move it back into incoming to try again."
+            reason += f" It was tried {self.tries} times. Move it back into incoming to try again."
         self.folder.end(self.drop, outcome=result.outcome, reason=reason, bundle=result.bundle)
         return f"{self.drop.name}: {result.outcome.value}"
 

@@ -203,7 +203,7 @@ def test_what_was_rejected_may_be_dropped_again(folder: DropFolder) -> None:
     put(folder, "talk.wav")
     watch.look()
     finish(folder, folder.drops()[0], result(Outcome.FAILED, code=ExitCode.BAD_RECORDING))
-    assert (folder.root / "rejected" / "talk.wav.reason.txt").read_text() == "It is broken.\nMend it.\n"
+    assert (folder.root / "rejected" / "talk.wav.reason.txt").read_text() == "It is broken. Mend it.\n"
     put(folder, "talk.wav")
     watch.look()
     assert len(office.given) == 2
@@ -328,7 +328,7 @@ class Killed(BaseException):
 
 
 @pytest.fixture
-def killing_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def killing_at(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Ends the program before its nth change of the disk."""
     left = [0]
     for name in ("replace", "mkdir"):
