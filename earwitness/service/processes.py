@@ -151,7 +151,7 @@ def _boot() -> str:
 
 
 def _relatives(started: Started) -> dict[int, str]:
-    """pid → mark of the process and everything that descends from it, however those were started.
+    """Pid → mark of the process and everything that descends from it, however those were started.
 
     Whoever descends from it has its token in the environment, even where whoever started it is dead.
     """

@@ -164,6 +164,7 @@ class Service:
             "PREFECT_WORKER_QUERY_SECONDS": "1",  # the default lets a dropped file wait for up to 10 s
             "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "2",
             "EARWITNESS_PROJECT": str(root),
+            "EARWITNESS_PYTHON": sys.executable,
             "EARWITNESS_DROPS": str(want.drops),
             "EARWITNESS_HOME": str(home()),
         }
