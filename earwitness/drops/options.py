@@ -34,7 +34,7 @@ def drop_options(path: Path | None, defaults: Mapping[str, Any]) -> dict[str, An
         given = tomllib.loads(path.read_text("utf-8-sig"))
     except (OSError, ValueError) as error:
         raise UsageError(
-            f"{path.name} can't be read as TOML: {error}.", "See docs/deployment.md for the form."
+            f"{path.name} can't be read as TOML: {error}.", "See docs/operations.md for the form."
         ) from error
     _refuse(given, path.name)
     cast = given.get("cast")
