@@ -83,6 +83,7 @@ def watch(
 
 
 def _office(here: bool) -> Any:
+    os.environ.setdefault("PREFECT_CLIENT_MAX_RETRIES", "0")  # the watcher tries again itself, and tells meanwhile
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
     os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
     import tasks  # noqa: F401 - sets what Prefect reads when it is imported

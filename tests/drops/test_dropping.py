@@ -313,6 +313,19 @@ def test_a_process_that_is_told_to_stop_costs_no_try(folder: DropFolder) -> None
     assert "A bug: ZeroDivisionError" in (folder.root / "rejected" / "talk.wav.reason.txt").read_text()
 
 
+def test_a_drop_that_ends_before_its_watcher_has_looked_up_is_all_right(folder: DropFolder) -> None:
+    class Quick(Counter):
+        def hand_over(self, folder: DropFolder, drop: Drop) -> None:
+            super().hand_over(folder, drop)
+            finish(folder, drop, result(Outcome.DONE))
+
+    put(folder, "a.wav")
+    put(folder, "b.wav")
+    office = Quick()
+    assert watcher(folder, office).look() == 2
+    assert lies(folder) == {"done/a.wav", "done/b.wav"}
+
+
 def test_a_cancelled_run_rejects_its_file(folder: DropFolder) -> None:
     put(folder, "talk.wav")
     office = Counter()
