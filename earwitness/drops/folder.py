@@ -24,6 +24,7 @@ from pydantic import Field, ValidationError
 from earwitness.audio.find import check_name
 from earwitness.drops.arrivals import companions, options_file
 from earwitness.drops.journal import Entry, Journal, Where
+from earwitness.drops.names import as_hex, from_hex, new_names, unused
 from earwitness.drops.options import drop_options
 from earwitness.errors import EarwitnessError, StorageError, printable
 from earwitness.options import RunOptions, read_options
@@ -175,7 +176,7 @@ class DropFolder:
                 drop = self._read(place.name)
                 if drop is None or not _recording_in(place, drop):
                     for path in _files(place):
-                        path.replace(_unused(self.incoming / path.name))
+                        path.replace(unused(self.incoming / path.name))
                         said.append(f"{path.name}: back in incoming")
                     shutil.rmtree(place)
         return said
@@ -270,7 +271,7 @@ class DropFolder:
             return
         to: Where = "done" if outcome in (Outcome.DONE, Outcome.PARTIAL, Outcome.SKIPPED) else "rejected"
         beside = [path.name for path in _files(place) if path != recording]
-        moves = _names(self.root / to / Path(drop.name).parent, recording.name, beside)
+        moves = new_names(self.root / to / Path(drop.name).parent, recording.name, beside)
         renamed = (Path(drop.name).parent / moves[recording.name]).as_posix()
         entry = Entry(
             ticket=drop.ticket,
@@ -283,7 +284,7 @@ class DropFolder:
             reason=printable(reason),
             at=_now(),
         )
-        end = End(entry=entry, moves={_hex(old): _hex(new) for old, new in moves.items()})
+        end = End(entry=entry, moves={as_hex(old): as_hex(new) for old, new in moves.items()})
         write_whole(place / _END, end.model_dump_json().encode())
         self._carry_out(place, end)
 
@@ -293,12 +294,12 @@ class DropFolder:
             self.journal.write(entry)
         target = self.root / entry.to / Path(entry.name).parent
         target.mkdir(parents=True, exist_ok=True)
-        recording = target / _name(list(end.moves.values())[-1])
+        recording = target / from_hex(list(end.moves.values())[-1])
         if entry.reason:
             write_whole(recording.with_name(f"{recording.name}.reason.txt"), f"{entry.reason}\n".encode())
         for old, new in end.moves.items():
             with contextlib.suppress(FileNotFoundError):  # moved before the kill
-                (place / _name(old)).replace(target / _name(new))
+                (place / from_hex(old)).replace(target / from_hex(new))
         if entry.to == "done":
             remember(entry.sha256, recording)
         shutil.rmtree(place)
@@ -348,14 +349,6 @@ def _storage(root: Path) -> Iterator[None]:
         ) from error
 
 
-def _hex(name: str) -> str:
-    return os.fsencode(name).hex()
-
-
-def _name(text: str) -> str:
-    return os.fsdecode(bytes.fromhex(text))
-
-
 def _mark(path: Path) -> tuple[int, int, int] | None:
     try:
         found = path.lstat()
@@ -377,26 +370,3 @@ def _recording_in(place: Path, drop: Drop) -> Path | None:
         return next((path for path in _files(place) if printable(path.name) == drop.file), None)
     except FileNotFoundError:
         return None
-
-
-def _names(folder: Path, recording: str, beside: list[str]) -> dict[str, str]:
-    """New names for a recording and what belongs to it, none of which is taken; the recording comes last."""
-    stem, suffix = Path(recording).stem, Path(recording).suffix
-    number = 1
-    while True:
-        new = stem if number == 1 else f"{stem}-{number}"
-        names = {
-            name: new + name.removeprefix(stem) if name.startswith(stem) else name for name in [*beside, recording]
-        }
-        taken = [*names.values(), f"{new}{suffix}.reason.txt"]
-        if not any((folder / name).exists() for name in taken):
-            return names
-        number += 1
-
-
-def _unused(path: Path) -> Path:
-    number, free = 1, path
-    while free.exists():
-        number += 1
-        free = path.with_name(f"{path.stem}-{number}{path.suffix}")
-    return free
