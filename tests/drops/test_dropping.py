@@ -383,6 +383,7 @@ def test_a_kill_before_any_change_of_the_disk_loses_nothing_and_does_nothing_twi
         killing_at(0)
         assert lies(folder) == {"done/talk.wav", "done/talk.srt", "done/talk.wav.toml", "done/other.wav"}, number
         assert sorted(entry.name for entry in DropFolder(folder.root).journal.entries()) == ["other.wav", "talk.wav"]
+        assert len(folder.journal.path.read_text().splitlines()) == 2
         assert list(folder.processing.iterdir()) == []
     assert killed > 15
 
