@@ -15,6 +15,11 @@ def home() -> Path:
     return Path(data).expanduser() / "earwitness"
 
 
+def drops_path() -> Path:
+    """The drop folder of this machine: `$EARWITNESS_DROPS`, else `earwitness-drops` in the current folder."""
+    return Path(os.environ.get("EARWITNESS_DROPS") or "earwitness-drops").expanduser().absolute()
+
+
 def store_path() -> Path:
     """Large files of finished stages, by content."""
     return home() / "store"

@@ -45,8 +45,8 @@ def run_flow(path: PathArgument | Sequence[PathArgument], **options: Any) -> Run
 
 def _many(paths: list[Path], options: RunOptions) -> list[RunResult]:
     from flows.batch import process_batch
-    from flows.server import needing_the_server
     from flows.states import refused_by_name
+    from tasks.server import needing_the_server
 
     refused = {path: answer for path in paths if (answer := refused_by_name(path, options))}
     others = [path for path in paths if path not in refused]
@@ -58,8 +58,8 @@ def _many(paths: list[Path], options: RunOptions) -> list[RunResult]:
 
 def _one(path: Path, options: RunOptions) -> RunResult:
     from flows.recording import process_recording
-    from flows.server import needing_the_server
     from flows.states import refused_by_name, result_of
+    from tasks.server import needing_the_server
 
     if refused := refused_by_name(path, options):
         return refused

@@ -8,9 +8,11 @@ from prefect import flow, tags
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
+from earwitness.batch.choose import BatchOptions
 from earwitness.maintenance.options import MaintainOptions, StepReport, from_folder, options_from_folder
 from earwitness.options import read_options
 from flows.batch import process_batch
+from flows.drop import process_drop
 from flows.recording import process_recording
 from tasks.alerting import send_waiting_alerts
 from tasks.reap import Killed, reap_killed_runs
@@ -29,7 +31,10 @@ def run_again(killed: Killed, marks: list[str]) -> None:
     options = options_from_folder(folder, read_options(given.get("options") or {}))
     with tags(*marks):
         if killed.flow == "batch":
-            process_batch([from_folder(folder, path) for path in given["paths"]], options, return_state=True)
+            paths = [from_folder(folder, path) for path in given["paths"]]
+            process_batch(paths, options, BatchOptions.model_validate(given.get("batch") or {}), return_state=True)
+        elif killed.flow == "drop":
+            process_drop(from_folder(folder, given["folder"]), given["ticket"], given["name"], return_state=True)
         else:
             process_recording(from_folder(folder, given["path"]), options, return_state=True)
 

@@ -7,7 +7,7 @@ from prefect.client.schemas.objects import State
 from prefect.exceptions import MissingResult
 
 from earwitness.audio.find import check_name
-from earwitness.errors import BadRecording, printable
+from earwitness.errors import BadRecording, EarwitnessError, printable
 from earwitness.options import RunOptions
 from earwitness.result import ErrorInfo, Outcome, RunResult
 from tasks.run import said_by
@@ -35,11 +35,16 @@ def refused_by_name(path: Path, options: RunOptions) -> RunResult | None:
     try:
         check_name(path)
     except BadRecording as error:
-        return RunResult(
-            outcome=Outcome.FAILED,
-            source=printable(str(path)),
-            profile=options.profile.value,
-            seconds=0,
-            error=ErrorInfo.of(error),
-        )
+        return refused_for(path, options, error)
     return None
+
+
+def refused_for(path: Path, options: RunOptions, error: EarwitnessError) -> RunResult:
+    """The failure of a recording that nothing was begun with."""
+    return RunResult(
+        outcome=Outcome.FAILED,
+        source=printable(str(path)),
+        profile=options.profile.value,
+        seconds=0,
+        error=ErrorInfo.of(error),
+    )

@@ -17,10 +17,11 @@ from prefect.utilities.urls import url_for
 from pydantic import SecretStr
 
 from earwitness.alerts import tell
-from earwitness.alerts.alert import bug, failed_batch, failed_run, run_crashed, storage_low
+from earwitness.alerts.alert import Alert, Severity, bug, failed_batch, failed_run, run_crashed, storage_low
 from earwitness.alerts.listeners import tell_of_breakers_and_damage
 from earwitness.errors import EarwitnessError
 from earwitness.maintenance.options import MaintainOptions, StepReport
+from earwitness.preflight import Check
 from earwitness.result import RunResult
 from earwitness.storage.leases import give_back, give_up
 from earwitness.storage.room import StorageState, storage_state
@@ -51,6 +52,13 @@ def tell_of_run(result: RunResult) -> None:
         in_batch=_in_batch.get(),
         run_url=_link(run),
     )
+    if alert:
+        tell.raise_alert(alert)
+
+
+def tell_of_drop(result: RunResult) -> None:
+    """As `tell_of_run`, for a recording that somebody dropped and does not wait for."""
+    alert = failed_run(result, unattended=True, run_url=_link(_this_run()))
     if alert:
         tell.raise_alert(alert)
 
@@ -96,6 +104,23 @@ def tell_of_room(*folders: Path) -> list[StorageState]:
     for state in low:
         tell.raise_alert(storage_low(where=str(state.path), free_bytes=state.free_bytes))
     return low
+
+
+def tell_of_health(checks: Sequence[Check]) -> None:
+    """Tell people of what keeps runs from working; once for all of it."""
+    failed = [check for check in checks if check.state == "fail"]
+    if failed:
+        tell.raise_alert(
+            Alert(
+                code="health",
+                severity=Severity.ERROR,
+                title=f"Runs will not work: {', '.join(check.name for check in failed)}",
+                what="\n".join(f"- {check.name}: {check.found}" for check in failed),
+                remedy=" ".join(check.remedy for check in failed),
+                run_url=_link(_this_run()),
+                key=",".join(check.name for check in failed),
+            )
+        )
 
 
 class Hooks(TypedDict):

@@ -35,7 +35,9 @@ from tasks.lease import HOST_LABEL, resume_tags, times_resumed
 
 log = logging.getLogger(__name__)
 
-FLOWS = ("recording", "batch")
+WHOLES = ("batch", "drop")
+"""Flows that run recordings: started again, they run theirs again."""
+FLOWS = ("recording", *WHOLES)
 OUR_TAG = "earwitness"
 _ALIVE = (StateType.RUNNING, StateType.PENDING, StateType.CANCELLING)
 _MESSAGE = "Its process is gone: it was killed, or its machine went down."
@@ -214,13 +216,13 @@ def _see_to(
 
 
 def _parts(killed: Sequence[Killed], client: SyncPrefectClient) -> list[Killed]:
-    """Recordings of a batch that was killed too: the batch stands for them."""
-    whole = {one.left.lease.process for one in killed if one.left and one.flow == "batch"}
+    """Recordings of a batch or drop that was killed too: it stands for them."""
+    whole = {one.left.lease.process for one in killed if one.left and one.flow in WHOLES}
     ids = {one.run.id for one in killed}
     return [
         one
         for one in killed
-        if one.flow != "batch"
+        if one.flow not in WHOLES
         and one.run.parent_task_run_id is not None
         and ((one.left is not None and one.left.lease.process in whole) or _parent(one.run, client) in ids)
     ]

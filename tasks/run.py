@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -103,11 +104,14 @@ class Run:
         self._clock = time.perf_counter()
         self._keys: set[str] = set()
         self._interruption = Interruption()
+        self._parts = ExitStack()
         current_recording.set(path.name)
         self._account = open_account(run=_run_id())
         self._pays = False
 
     def __enter__(self) -> Self:
+        if whole := current_interruption.get():  # of the batch that this is a part of
+            self._parts.enter_context(whole.stopping(self._interruption.happen))
         self._before = current_interruption.set(self._interruption)
         self._account_before = current_account.set(self._account)
         return self
@@ -117,6 +121,7 @@ class Run:
     ) -> Literal[False] | bool:
         current_interruption.reset(self._before)
         current_account.reset(self._account_before)
+        self._parts.close()
         if error is not None and not isinstance(error, Exception):  # Ctrl-C, SIGTERM, a cancelled run
             self._interruption.happen()
         if isinstance(error, OSError):

@@ -1,9 +1,11 @@
 """The result of a run, shown in Prefect's UI."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from earwitness.archive.findings import Findings
 from earwitness.maintenance.options import StepReport
+from earwitness.preflight import Check
 from earwitness.result import RunResult
 from earwitness.talk.plot import timeline_markdown
 from tasks.artifacts import artifact_key, show_link, show_markdown, show_table
@@ -41,8 +43,27 @@ def show_batch(results: Sequence[RunResult]) -> None:
         }
         for result in results
     ]
-    done = sum(result.outcome.value == "done" for result in results)
-    show_table("batch", rows, f"{done} of {len(results)} recordings done")
+    show_table("batch", rows, _totals(results))
+    failed = [result for result in results if result.error is not None]
+    if failed:
+        lines = [
+            f"- **{result.source}**: {result.error.message} {result.error.remedy}" for result in failed if result.error
+        ]
+        show_markdown("batch-failures", "\n".join(["# What needs a look", "", *lines]), f"{len(failed)} need a look")
+
+
+def _totals(results: Sequence[RunResult]) -> str:
+    counts = Counter(result.outcome.value for result in results)
+    parts = [f"{count} {name}" for name, count in sorted(counts.items())]
+    parts.append(f"{sum(result.duration_s or 0 for result in results) / 3600:.1f} h of sound")
+    parts.append(f"{sum(result.seconds for result in results):.0f} s of work")
+    parts.append(f"${sum(result.cost_usd for result in results):.2f}")
+    if forecasts := [result.estimate for result in results if result.estimate]:
+        parts.append(
+            f"estimated: {sum(one.seconds for one in forecasts):.0f} s, "
+            f"{sum(one.storage_bytes for one in forecasts) / 1e6:.0f} MB, ${sum(one.cost_usd for one in forecasts):.2f}"
+        )
+    return f"{len(results)} recordings: {', '.join(parts)}"
 
 
 def show_maintenance(reports: Sequence[StepReport]) -> None:
@@ -77,3 +98,17 @@ def _text(result: RunResult) -> str:
     if result.warnings:
         lines += ["", "Mind:", *(f"- {warning}" for warning in result.warnings)]
     return "\n".join(lines)
+
+
+def show_health(checks: Sequence[Check]) -> None:
+    """One row a thing that was looked at."""
+    rows = [
+        {"state": check.state, "what": check.name, "found": check.found, "remedy": check.remedy} for check in checks
+    ]
+    failed = sum(check.state == "fail" for check in checks)
+    show_table("health", rows, f"{failed} in the way" if failed else "All is well")
+
+
+def show_sweep(lines: Sequence[str]) -> None:
+    """What a sweep of a drop folder did."""
+    show_table("sweep", [{"what": line} for line in lines], "What the sweep did" if lines else "Nothing was lost")

@@ -14,6 +14,10 @@ from earwitness.interrupt import interrupt
 
 _COMMANDS: Mapping[str, str] = {
     "run": "Process recordings: who said what and when, notes, clips, a bundle.",
+    "up": "Start server, workers and watcher of this machine.",
+    "down": "Stop them.",
+    "status": "Show what runs, and the drop folder.",
+    "watch": "Process what is dropped into a folder.",
     "fix": "Correct names and words of a bundle; the corrections carry forward.",
     "export": "Write a transcript for other tools: subtitles, Praat, ELAN, scoring.",
     "eval": "Score a bundle against a reference: who spoke when, what was said.",

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -74,36 +75,95 @@ def test_a_cron_deployment_gets_scheduled_runs(api: str, tmp_path: Path) -> None
         assert time.monotonic() < deadline, "the scheduler made no runs; are the pins of pyproject.toml installed?"
 
 
-def test_prefect_yaml_deploys_and_its_form_has_the_options(api: str, tmp_path: Path) -> None:
+DROP = """
+import sys
+from pathlib import Path
+import tasks
+from earwitness.drops.arrivals import Patience
+from earwitness.drops.folder import DropFolder
+from earwitness.drops.watch import Watcher
+from tasks.drops import PrefectOffice
+folder = DropFolder(Path(sys.argv[1]))
+folder.make()
+(folder.incoming / "our 'talk' – é.wav").write_text("sound")
+watcher = Watcher(folder, PrefectOffice(), patience=Patience(0, 0), lost_s=0)
+print(watcher.look(), folder.drops()[0].ticket)
+"""
+LOST = """
+import sys
+from pathlib import Path
+import tasks
+from earwitness.drops.folder import DropFolder
+from earwitness.drops.watch import Watcher
+from tasks.drops import PrefectOffice
+folder = DropFolder(Path(sys.argv[1]))
+print(PrefectOffice().runs(folder), Watcher(folder, PrefectOffice(), lost_s=0).find_lost())
+"""
+POOLS = """
+import tasks
+from tasks.service import prepare_pools
+prepare_pools(3)
+prepare_pools(2)
+"""
+
+
+def test_what_prefect_yaml_deploys(api: str, tmp_path: Path) -> None:
+    """All on one server, which takes long to start: schedules, queues, the form, and the event of a dropped file."""
     root = Path(__file__).resolve().parents[2]
     environment = {
         **os.environ,
         "PREFECT_API_URL": api,
         "PREFECT_HOME": str(tmp_path / "client"),
         "EARWITNESS_PROJECT": str(root),
+        "EARWITNESS_PYTHON": sys.executable,
     }
 
-    def prefect(*arguments: str) -> None:
+    def python(*arguments: str) -> str:
+        command = [sys.executable, *arguments]
         done = subprocess.run(
-            [sys.executable, "-m", "prefect", *arguments],
-            env=environment,
-            cwd=root,
-            capture_output=True,
-            text=True,
-            timeout=180,
-            check=False,
+            command, env=environment, cwd=root, capture_output=True, text=True, timeout=240, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
-    prefect("work-pool", "create", "local", "--type", "process")
-    prefect("--no-prompt", "deploy", "--all")
-    found = {made["name"]: made for made in httpx.post(f"{api}/deployments/filter", json={}, timeout=10).json()}
-    assert set(found) == {"recording", "batch", "maintain"}
-    assert found["maintain"]["schedules"][0]["schedule"]["interval"] == 600
+    def ask(path: str, **query: Any) -> Any:
+        return httpx.post(f"{api}/{path}/filter", json=query, timeout=30).json()
+
+    python("-c", POOLS)
+    queues = {queue["name"]: queue["priority"] for queue in ask("work_pools/earwitness/queues")}
+    assert {**queues, "default": 0} == {"default": 0, "high": 1, "normal": 5, "low": 9}
+    assert httpx.get(f"{api}/work_pools/earwitness", timeout=30).json()["concurrency_limit"] == 2
+
+    python("-m", "prefect", "--no-prompt", "deploy", "--all")
+    found = {made["name"]: made for made in ask("deployments")}
+    assert set(found) == {"recording", "drop", "batch", "sweep", "maintain", "health"}
     assert found["maintain"]["parameters"] == {"options": {"resume": 2, "clean_after_days": 30}}
     assert found["recording"]["entrypoint"] == "flows/recording.py:process_recording"
+    assert found["recording"]["work_queue_name"] == "high"
     schema = found["recording"]["parameter_openapi_schema"]
     assert set(schema["properties"]) == {"path", "options"}
     options = schema["definitions"]["RunOptions"]["properties"]
     assert "clip" in options
     assert all(field.get("description") for field in options.values())
+
+    handed_over, ticket = python("-c", DROP, str(tmp_path / "drops")).split()
+    assert handed_over == "1"
+    waiting = {"state": {"type": {"any_": ["SCHEDULED"]}}}
+
+    def runs_of(name: str) -> list[dict[str, Any]]:
+        made: list[dict[str, Any]] = ask(
+            "flow_runs", flow_runs=waiting, deployments={"id": {"any_": [found[name]["id"]]}}
+        )
+        return made
+
+    deadline = time.monotonic() + 120
+    while not all(runs_of(name) for name in ("drop", "sweep", "maintain", "health")):
+        assert time.monotonic() < deadline, {name: len(runs_of(name)) for name in found}
+    assert runs_of("batch") == []  # its schedule is off until somebody sets its paths
+    (dropped,) = runs_of("drop")
+    assert dropped["parameters"] == {
+        "folder": str(tmp_path / "drops"), "ticket": ticket, "name": "our 'talk' – é.wav"
+    }  # fmt: skip
+    assert python("-c", LOST, str(tmp_path / "drops")).strip() == f"{{'{ticket}': 'waiting'}} 0"
+    httpx.delete(f"{api}/flow_runs/{dropped['id']}", timeout=30).raise_for_status()
+    assert python("-c", LOST, str(tmp_path / "drops")).strip() == "{} 1"

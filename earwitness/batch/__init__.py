@@ -1,0 +1,1 @@
+"""Many recordings: which ones, in which order, and which are finished already."""

@@ -1,0 +1,1 @@
+"""A folder that eats recordings: `incoming → processing → done | rejected`."""

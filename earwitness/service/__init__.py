@@ -1,0 +1,1 @@
+"""Everything that one machine needs to process recordings by itself: server, workers, watcher."""

@@ -1,0 +1,36 @@
+"""Work pools and queues of the service, as it needs them on Prefect's server."""
+
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
+from prefect.exceptions import ObjectNotFound
+
+from earwitness.service.service import UPKEEP_POOL, WORK_POOL
+from tasks.server import needing_the_server
+
+QUEUES = {"high": 1, "normal": 5, "low": 9}
+"""The queue with the lowest number is served first."""
+
+
+def prepare_pools(at_once: int) -> None:
+    """Make what is not there yet, and set how many recordings may be processed at a time.
+
+    Raises:
+        ServerUnavailable: the server does not answer.
+    """
+    with needing_the_server(), get_client(sync_client=True) as client:
+        _pool(client, WORK_POOL, at_once)
+        _pool(client, UPKEEP_POOL, None)
+        there = {queue.name for queue in client.read_work_queues(work_pool_name=WORK_POOL)}
+        for name, priority in QUEUES.items():
+            if name not in there:  # people may have given it another priority
+                client.create_work_queue(name=name, priority=priority, work_pool_name=WORK_POOL)
+
+
+def _pool(client: SyncPrefectClient, name: str, limit: int | None) -> None:
+    try:
+        client.read_work_pool(name)
+    except ObjectNotFound:
+        client.create_work_pool(WorkPoolCreate(name=name, type="process", concurrency_limit=limit))
+    else:
+        if limit is not None:
+            client.update_work_pool(name, WorkPoolUpdate(concurrency_limit=limit))
