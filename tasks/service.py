@@ -4,7 +4,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 from prefect.exceptions import ObjectNotFound
 
-from earwitness.service.service import UPKEEP_POOL, WORK_POOL
+from earwitness.local_service.service import UPKEEP_POOL, WORK_POOL
 from tasks.server import needing_the_server
 
 QUEUES = {"high": 1, "normal": 5, "low": 9}

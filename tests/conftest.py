@@ -13,7 +13,9 @@ from tests.s3_server import bucket, s3_server
 
 __all__ = ["bucket", "prefect_server", "s3_server"]
 
-hypothesis.settings.register_profile("shared machine", deadline=None)  # how fast it is at the moment says nothing
+hypothesis.settings.register_profile(
+    "shared machine", deadline=None, max_examples=50
+)  # how fast it is at the moment says nothing
 hypothesis.settings.load_profile("shared machine")
 
 _TESTS = Path(__file__).resolve().parent

@@ -6,7 +6,7 @@ import click
 @click.command()
 def down() -> None:
     """Stop watcher, workers and server. Runs in progress are stopped; the next up goes on with them."""
-    from earwitness.service.service import Service
+    from earwitness.local_service.service import Service
 
     service = Service()
     service.down(lambda line: click.echo(line, err=True))

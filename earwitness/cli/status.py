@@ -11,7 +11,7 @@ from earwitness.errors import ExitCode
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 def status(as_json: bool) -> int:
     """Show server, workers, watcher and drop folder."""
-    from earwitness.service.service import Service
+    from earwitness.local_service.service import Service
 
     state = Service().state()
     if as_json:

@@ -19,7 +19,7 @@ def up(folder: Path | None, watch_options: tuple[str, ...], port: int | None, at
     """
     from earwitness.drops.folder import DropFolder
     from earwitness.home import drops_path
-    from earwitness.service.service import Service, ServiceOptions
+    from earwitness.local_service.service import Service, ServiceOptions
 
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "ERROR")
     service = Service()

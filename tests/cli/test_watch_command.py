@@ -56,7 +56,7 @@ def test_a_killed_watcher_whose_server_was_down_has_lost_nothing(tmp_path: Path)
 def test_options_that_cannot_be_used_end_the_watcher_before_it_begins(tmp_path: Path) -> None:
     done = earwitness("watch", str(tmp_path / "drops"), "--set", "clip.colour=red", folder=tmp_path)
     assert done.returncode == 2
-    assert "known there: count" in done.stderr
+    assert "known there: artwork, " in done.stderr
     assert not (tmp_path / "drops").exists()
 
 

@@ -105,7 +105,7 @@ def test_podcast_clips_are_as_loud_as_podcasts(phone_call: Path) -> None:
 def test_a_video_is_captioned_the_same_every_time_and_on_a_machine_without_fonts(
     phone_call: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = made(phone_call, video=True, count=1)
+    first = made(phone_call, video=True, count=1, max_s=14)
     (clip,) = first.listing.clips
     assert (clip.path, clip.preset) == ("clips/clip-1.mp4", "square")
     video = tmp_path / "clip.mp4"
@@ -123,7 +123,7 @@ def test_a_video_is_captioned_the_same_every_time_and_on_a_machine_without_fonts
     monkeypatch.setenv("EARWITNESS_HOME", str(home))
     monkeypatch.setenv("FONTCONFIG_FILE", "/nonexistent")
     monkeypatch.setenv("FONTCONFIG_PATH", "/nonexistent")
-    again = made(phone_call, video=True, count=1)
+    again = made(phone_call, video=True, count=1, max_s=14)
     assert again.digest() == first.digest()
     assert clip.captions
     cue = re.search(r"(\d+):(\d+):(\d+),(\d+) -->", first.files[clip.captions].path.read_text("utf-8"))

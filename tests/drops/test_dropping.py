@@ -157,7 +157,7 @@ def test_a_recording_goes_through_with_its_transcript_and_options(folder: DropFo
     ("text", "said"),
     [
         ("profile = 'opera'", "profile"),
-        ("clip.colour = 1", "known there: count"),
+        ("clip.colour = 1", "known there: artwork, "),
         ("out = '/etc'", "can't decide out"),
         ("transcribe.base_url = 'http://thief'", "can't decide transcribe.base_url"),
         ("diarize.model = '/tmp/evil'", "can't decide diarize.model"),

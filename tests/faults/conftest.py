@@ -1,5 +1,6 @@
 """What the rooms of failures share: a machine on which all went well with a recording, and copies of it."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from earwitness.result import RunResult
 from tests.runs import Place, bundle_digests, cut_calls
@@ -69,13 +71,18 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def undisturbed(
     tmp_path_factory: pytest.TempPathFactory, recording: Path, api_url: str
 ) -> tuple[Machine, dict[str, str]]:
-    """The machine on which everything went well, and its bundle."""
-    machine = Machine(Place(tmp_path_factory.mktemp("undisturbed"), api_url), recording)
-    with pytest.MonkeyPatch.context() as patch:
+    """The machine on which everything went well, and its bundle; made once for all of xdist's workers."""
+    folder = tmp_path_factory.getbasetemp()
+    folder = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "undisturbed"
+    machine, digests = Machine(Place(folder / "machine", api_url), recording), folder / "digests.json"
+    folder.mkdir(exist_ok=True)
+    with FileLock(folder / "lock"), pytest.MonkeyPatch.context() as patch:
         patch.setenv("HF_HUB_OFFLINE", "1")
-        result = machine.run()
-    assert result.bundle is not None, result.error
-    return machine, bundle_digests(result.bundle)
+        if not digests.exists():
+            result = machine.run()
+            assert result.bundle is not None, result.error
+            digests.write_text(json.dumps(bundle_digests(result.bundle)))
+    return machine, json.loads(digests.read_text())
 
 
 @pytest.fixture

@@ -119,8 +119,8 @@ def test_ffmpeg_that_stalls_is_stopped_at_its_limit(
     machine: MakeMachine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = machine("listen")
-    monkeypatch.setattr("earwitness.audio.listen._GRACE_S", 0.5)
-    monkeypatch.setattr("earwitness.audio.listen._SLOWEST", 0.0)
+    monkeypatch.setattr("earwitness.audio.decode._GRACE_S", 0.5)
+    monkeypatch.setattr("earwitness.audio.decode._SLOWEST", 0.0)
     monkeypatch.setattr("earwitness.audio.ffmpeg.STALL_S", 1.0)
     ffmpeg_faults.put_on_path(ffmpeg_faults.STALLS, tmp_path, monkeypatch, ffmpeg_info().version)
     result = here.run()

@@ -18,5 +18,5 @@ def test_runs_that_are_killed_lose_nothing_and_pay_once(prefect_server: None, tm
     recordings = cut_calls(tmp_path / "recordings", yankee=SPANS["yankee"])
     with openai_server() as service:
         soak = Soak(tmp_path, recordings, str(PREFECT_API_URL.value()), service, random.Random(8))
-        soak.cycle(3)
+        soak.cycle(2)
     assert soak.kills >= 1

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from earwitness.service.processes import Part, is_running, mark_of
+from earwitness.local_service.processes import Part, is_running, mark_of
 from earwitness.storage.whole import write_whole
 from tests.runs import wait_until
 

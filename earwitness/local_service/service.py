@@ -17,8 +17,8 @@ from pydantic import Field, ValidationError
 from earwitness.drops.health import DropState, drop_state
 from earwitness.errors import ServerUnavailable, StorageError, UsageError
 from earwitness.home import home
+from earwitness.local_service.processes import Part, State
 from earwitness.schema import Record
-from earwitness.service.processes import Part, State
 from earwitness.storage.locks import locked
 from earwitness.storage.whole import write_whole
 

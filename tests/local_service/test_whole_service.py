@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from earwitness.service.processes import mark_of
+from earwitness.local_service.processes import mark_of
 from tests.prefect_server import prefect_home
 from tests.runs import wait_until
 
