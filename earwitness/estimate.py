@@ -16,6 +16,7 @@ _WORK_PER_SECOND = {
     ("diarize", "bundled"): 0.4,
     ("diarize", "tracks"): 0.05,
     ("transcribe", "sidecar"): 0.01,
+    ("transcribe", "bundled"): 0.3,
     ("align", "bundled"): 0.2,
     ("summarize", "extractive"): 0.005,
 }
