@@ -1,7 +1,8 @@
 """What is said about a clip: why it was chosen, what to call it, what to post with it, and what it lacks."""
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from earwitness.clips.features import Judge, opening
 from earwitness.clips.units import Unit
@@ -15,6 +16,7 @@ _DESCRIPTION_CHARS = 300
 _TAGS = 5
 _AROUND = 30
 """Units before and after a clip that its tags are told from."""
+_COMES_UP = 2
 
 
 def reason_for(features: dict[str, float], claims: int, seconds: float) -> str:
@@ -119,12 +121,16 @@ def hashtags_for(units: Sequence[Unit], first: int, last: int, always: Sequence[
     ]
     phrases = telling_phrases([here, *around], _TAGS)[0] if here else []
     tags = ["".join(re.findall(r"[^\W_]+", phrase.title() if " " in phrase else phrase)) for phrase in phrases]
-    return list(dict.fromkeys(f"#{tag}" for tag in [*tags, *always] if _tells(tag)))[:_TAGS]
+    said = Counter(re.findall(r"[^\W_]+", here.casefold()))
+    telling = [*(tag for tag in tags if _tells(tag, said)), *always]
+    return list(dict.fromkeys(f"#{tag}" for tag in telling))[:_TAGS]
 
 
-def _tells(tag: str) -> bool:
-    """Adverbs name nothing, and numbers without a word don't either."""
-    return bool(tag) and not tag.isdigit() and not (tag.islower() and tag.endswith("ly"))
+def _tells(tag: str, said: Mapping[str, int]) -> bool:
+    """Names do; a common word only if it comes up again, and is no adverb and no number."""
+    if not tag.islower():
+        return bool(tag) and not tag.isdigit()
+    return said[tag] >= _COMES_UP and not tag.endswith("ly")
 
 
 def context_lacking(judge: Judge, units: Sequence[Unit], first: int, last: int, names: dict[str, str]) -> list[str]:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from earwitness.clips.choose import choose_moments, score_of, weights_of
 from earwitness.clips.presets import PRESETS, limits_s
 from earwitness.clips.sound import sound_of
+from earwitness.clips.telling import hashtags_for
 from earwitness.clips.units import units_of
 from earwitness.errors import UsageError
 from earwitness.notes.notes import Claim, Notes, Section
@@ -159,6 +160,13 @@ def test_each_clip_tells_what_it_is_made_of_and_what_it_lacks() -> None:
     assert "With Sam" in best.description
     assert "#podcast" in best.hashtags
     assert any("no name" in lack for lack in best.lacks)
+
+
+def test_tags_are_names_and_words_that_come_up_again() -> None:
+    text = "Sam wrote that the harbour bell rang. Nobody rings that bell but Ines Calloway, and she left quickly."
+    tags = hashtags_for(units_of([spoken(1, 0, text)]), 0, 1, ["podcast"])
+    assert {"#bell", "#podcast"} <= set(tags)
+    assert not {"#wrote", "#left", "#quickly"} & set(tags)
 
 
 def test_a_start_that_points_back_is_said() -> None:
