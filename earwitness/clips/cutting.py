@@ -13,6 +13,7 @@ from earwitness.audio.ffmpeg import run, source
 from earwitness.audio.pcm import quietest_ms
 from earwitness.clips.sound import Sound
 from earwitness.clips.units import Unit
+from earwitness.spans import Span, merge
 
 RATE_HZ = 48_000
 FADE_MS = 20
@@ -58,7 +59,7 @@ class Piece:
 class Cut:
     """What of the recording a clip holds, in order, and so its clock."""
 
-    spans: tuple[tuple[int, int], ...]
+    spans: tuple[Span, ...]
     """Start and end of each kept stretch in milliseconds of the recording."""
 
     @property
@@ -192,12 +193,7 @@ def shortened(start_ms: int, end_ms: int, units: Sequence[Unit], least_ms: int, 
     said = [word for word in words if not (_FILLER.fullmatch(word.text.strip(" ,.…-—–!?")) and not word.estimated)]
     if not said:
         return Cut(((start_ms, end_ms),))
-    covered: list[list[int]] = []
-    for word in said:
-        if covered and word.start_ms <= covered[-1][1]:
-            covered[-1][1] = max(covered[-1][1], word.end_ms)
-        else:
-            covered.append([word.start_ms, word.end_ms])
+    covered = merge((word.start_ms, word.end_ms) for word in said)
     gone = []
     for (_, quiet), (loud, _) in pairwise(covered):
         fillers = [word for word in words if word.start_ms >= quiet and word.end_ms <= loud and word not in said]

@@ -13,7 +13,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,14 +30,13 @@ from earwitness.errors import EarwitnessError, StorageError, printable
 from earwitness.options import RunOptions, read_options
 from earwitness.result import Outcome
 from earwitness.schema import Record
-from earwitness.storage.locks import FileLocks, is_held
+from earwitness.storage.locks import FileLocks, is_held, locked
 from earwitness.storage.store import sha256_file
 from earwitness.storage.whereabouts import remember
 from earwitness.storage.whole import write_whole
 
 _DROP, _END, _TRIES, _ANNOUNCED, _CAST = ".drop.json", ".end.json", ".tries.json", ".announced", ".cast.yaml"
 _LOOKS, _BETWEEN_LOOKS_S = 4, 0.005
-_POLL_S = 0.02
 
 
 class Drop(Record):
@@ -327,15 +326,8 @@ class DropFolder:
         os.close(descriptor)
         return None
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        holder = secrets.token_hex(4)
-        while not self.locks.try_acquire("moves", holder):
-            time.sleep(_POLL_S)
-        try:
-            yield
-        finally:
-            self.locks.release("moves", holder)
+    def _alone(self) -> AbstractContextManager[None]:
+        return locked("moves", self.locks.folder)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from earwitness.errors import UsageError
 from earwitness.home import home
+from earwitness.money.prices import MICRO
 
 PREFIX = "EARWITNESS_BUDGET_"
 FILE_VARIABLE = "EARWITNESS_BUDGET_FILE"
@@ -21,7 +22,8 @@ Scope = Literal["run", "hour", "day", "user", "total"]
 Measure = Literal["usd", "requests", "tokens", "audio_minutes"]
 SCOPES: tuple[Scope, ...] = ("run", "hour", "day", "user", "total")
 MEASURES: tuple[Measure, ...] = ("usd", "requests", "tokens", "audio_minutes")
-_UNITS = {"usd": 1_000_000, "requests": 1, "tokens": 1, "audio_minutes": 60_000}
+UNITS: dict[Measure, int] = {"usd": MICRO, "requests": 1, "tokens": 1, "audio_minutes": 60_000}
+"""How many of the ledger's units make one that people name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class BudgetLimits(BaseModel):
                 name = f"{scope}_{measure}"
                 value = getattr(self, name)
                 if value is not None:
-                    most = int((Decimal(str(value)) * _UNITS[measure]).to_integral_value(ROUND_FLOOR))
+                    most = int((Decimal(str(value)) * UNITS[measure]).to_integral_value(ROUND_FLOOR))
                     found.append(Limit(scope, measure, most, where.format(name=name)))
         return tuple(found)
 

@@ -6,14 +6,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from earwitness.money.budget import Limit, machine_limits
+from earwitness.money.budget import DAY_MS, HOUR_MS, UNITS, machine_limits
 from earwitness.money.ledger import Ledger, Spent
 from earwitness.money.paying import open_account
 from earwitness.money.prices import MICRO
 from earwitness.schema import SCHEMA_VERSION, Record
 
 By = Literal["model", "stage", "user", "profile", "recording", "day"]
-HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 _HOURLY_MS = 2 * DAY_MS
 _MOST_BARS = 60
 _BARS = "▁▂▃▄▅▆▇█"
@@ -139,16 +138,12 @@ def _limits(ledger: Ledger) -> list[LimitState]:
         LimitState(
             where=limit.where,
             measure=limit.measure,
-            used=ledger.used(limit, spender) / _unit(limit),
-            most=limit.most / _unit(limit),
+            used=ledger.used(limit, spender) / UNITS[limit.measure],
+            most=limit.most / UNITS[limit.measure],
         )
         for limit in machine_limits()
         if limit.scope != "run"
     ]
-
-
-def _unit(limit: Limit) -> int:
-    return {"usd": MICRO, "audio_minutes": 60_000}.get(limit.measure, 1)
 
 
 def _local(at_ms: int) -> datetime:

@@ -61,8 +61,7 @@ def recognise(
         speech: 16 kHz mono file.
         spans: voice activity in ms; long silences are not listened to.
         settings: device, arithmetic, batch size.
-        vocabulary: names and rare words; a model so small writes down names that it is told to expect, so it is not
-            told (measured: see the bench).
+        vocabulary: names and rare words; the model is not told of them.
         progress: told after every batch of windows.
 
     Returns:

@@ -108,9 +108,9 @@ def _could_lock(descriptor: int, how: int) -> bool:
 
 
 @contextmanager
-def locked(name: str) -> Iterator[None]:
-    """Hold the named lock of this machine; waits for whoever has it."""
-    locks = FileLocks(locks_path())
+def locked(name: str, folder: Path | None = None) -> Iterator[None]:
+    """Hold the named lock of this machine, or of a folder of locks; waits for whoever has it."""
+    locks = FileLocks(folder or locks_path())
     while not locks.try_acquire(name, "me"):
         stop_if_interrupted()
         time.sleep(POLL_S)
