@@ -5,7 +5,6 @@ once allowed. Which of the three outputs is whom changes from window to window; 
 End-to-end speaker segmentation for overlap-aware resegmentation, Bredin and Laurent 2021 (arXiv:2104.04045).
 """
 
-import logging
 from collections.abc import Iterator
 from functools import lru_cache
 from importlib.util import find_spec
@@ -17,7 +16,6 @@ import numpy.typing as npt
 
 from earwitness.audio.facts import SPEECH_RATE_HZ
 from earwitness.audio.pcm import Samples, iter_speech
-from earwitness.engines.quiet import import_speech_library
 from earwitness.errors import EngineUnavailable
 
 Activity = npt.NDArray[np.float16]
@@ -100,15 +98,6 @@ def _activity(waves: list[Samples], device: str) -> tuple[Samples, Activity]:
 
 @lru_cache(maxsize=2)
 def _model(device: str) -> Any:
-    pyannote = import_speech_library("pyannote.audio")
-    # The checkpoint is older than lightning: it says so at every load.
-    talkative = [logging.getLogger(name) for name in ("lightning", "lightning.pytorch", "pytorch_lightning")]
-    levels = [logger.level for logger in talkative]
-    try:
-        for logger in talkative:
-            logger.setLevel(logging.ERROR)
-        model = pyannote.Model.from_pretrained(weights_path())
-    finally:
-        for logger, level in zip(talkative, levels, strict=True):
-            logger.setLevel(level)
-    return model.eval().to(device)
+    from earwitness.speech.segmentation_network import load_network  # torch: half a second, and nothing before needs it
+
+    return load_network(weights_path()).to(device)
