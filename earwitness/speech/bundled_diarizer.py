@@ -1,10 +1,11 @@
 """Diarization that needs no token, no key and no network: the models come in wheels.
 
-Five-second windows, 1.25 s apart → local voices (`segmentation`) → an embedding of each (`voice_encoder`) → persons
-(`clustering`) → turns (`reconstruction`). What is kept of the sound is 2 kB a second, whatever the length.
+Five-second windows, 1.25 s apart → local voices (`segmentation`) → an embedding of each (`voice_encoder`), of some a
+second one (`close_hearing`) → persons (`clustering`) → turns (`reconstruction`). What is kept of the sound is 2 kB a
+second, whatever the length.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ import numpy as np
 from earwitness.audio.facts import SPEECH_RATE_HZ
 from earwitness.audio.pcm import Samples, speech_duration_ms
 from earwitness.progress import Progress, no_progress, part_of
-from earwitness.speech import clustering, reconstruction, segmentation, voice_encoder
+from earwitness.speech import campplus, close_hearing, clustering, reconstruction, segmentation, voice_encoder
+from earwitness.speech.close_hearing import Closely
 from earwitness.speech.clustering import Rules, Voices
 from earwitness.speech.segmentation import FIRST_FRAME_CENTRE, FRAME_SAMPLES, FRAMES, HOP_FRAMES, LOCAL_VOICES
 from earwitness.speech.turns import CountEstimate, Turn
@@ -35,6 +37,8 @@ class Tuning:
     pad_ms: int = 30
     """As Silero's voice activity detector pads by default: the first consonant of a turn is quiet."""
     rules: Rules = field(default_factory=Rules)
+    join_closely: float = 0.57
+    """As `Rules.join`, where a second encoder was heard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,14 @@ class Observed:
     """Shape (windows, LOCAL_VOICES, 256); zeros where a voice says too little."""
     clean_ms: reconstruction.Integers
     """Time a local voice speaks alone, shape (windows, LOCAL_VOICES)."""
+
+    @property
+    def source(self) -> segmentation.Flags:
+        """The frames that tell what a voice sounds like, shaped as the flags.
+
+        Whoever hardly ever speaks alone is heard through the others rather than not at all.
+        """
+        return _source(self.flags, self.clean_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +97,12 @@ def find_speakers(
         EngineUnavailable: a model is missing from its wheel.
     """
     tuning = tuning or Tuning()
-    observed = observe(speech, part_of(progress, 0.0, 0.95), device=device, tuning=tuning)
-    progress(0.95, "telling voices apart")
-    found = decide(observed, speech_duration_ms(speech), least=least, most=most, tuning=tuning)
+    observed = observe(speech, part_of(progress, 0.0, 0.9), device=device, tuning=tuning)
+    closely = None
+    if campplus.is_installed():
+        closely = hear_closely(speech, observed, part_of(progress, 0.9, 0.98), least, device=device, tuning=tuning)
+    progress(0.98, "telling voices apart")
+    found = decide(observed, speech_duration_ms(speech), closely, least=least, most=most, tuning=tuning)
     progress(1.0, "telling voices apart")
     return found
 
@@ -118,16 +133,32 @@ def observe(
     )
 
 
+def hear_closely(
+    speech: Path, observed: Observed, progress: Progress, least: int, *, device: str, tuning: Tuning
+) -> Closely | None:
+    """Run the second encoder where it may change how many people there are; None: nobody speaks."""
+    voices = _clear_voices(observed, tuning, least)
+    if not len(voices.window):
+        return None
+    tree = clustering.build_tree(voices, clustering.shared_evidence(observed.flags), tuning.rules)
+    return close_hearing.hear_closely(speech, observed.source, voices, tree, progress, device)
+
+
+def _source(flags: segmentation.Flags, clean_ms: reconstruction.Integers) -> segmentation.Flags:
+    alone = flags & (flags.sum(axis=2, keepdims=True) == 1)
+    source: segmentation.Flags = np.where((clean_ms >= _MIN_ALONE_MS)[:, None, :], alone, flags)
+    return source
+
+
 def _embed(waves: Samples, flags: segmentation.Flags, device: str) -> tuple[Vectors, reconstruction.Integers]:
     alone = flags & (flags.sum(axis=2, keepdims=True) == 1)
     clean_ms = alone.sum(axis=1) * FRAME_SAMPLES * 1000 // SPEECH_RATE_HZ
+    source = _source(flags, clean_ms)
     mels = voice_encoder.spectrogram(waves)
     centres = np.arange(mels.shape[1]) * voice_encoder.FRAME_SAMPLES
     frame_of = np.clip(np.rint((centres - FIRST_FRAME_CENTRE) / FRAME_SAMPLES).astype(int), 0, FRAMES - 1)
     pieces, place = [], []
     for window, local in np.argwhere(flags.any(axis=1)):
-        # Whoever hardly ever speaks alone is heard through the others rather than not at all.
-        source = alone if clean_ms[window, local] >= _MIN_ALONE_MS else flags
         piece = mels[window][source[window, :, local][frame_of]]
         if len(piece) >= _MIN_PIECE_FRAMES:
             pieces.append(piece)
@@ -144,12 +175,21 @@ _MIN_ALONE_MS = 340
 _MIN_PIECE_FRAMES = 10
 
 
-def decide(observed: Observed, duration_ms: int, *, least: int, most: int, tuning: Tuning | None = None) -> Found:
+def decide(
+    observed: Observed,
+    duration_ms: int,
+    closely: Closely | None = None,
+    *,
+    least: int,
+    most: int,
+    tuning: Tuning | None = None,
+) -> Found:
     """Find the persons and their turns in what was observed. Quick, and the same for the same input.
 
     Args:
         observed: of the whole recording.
         duration_ms: of the recording; no turn ends later.
+        closely: what `hear_closely` heard, with the same `least`; None: one encoder decides.
         least: at least this many speakers.
         most: at most this many.
         tuning: other than the usual.
@@ -161,8 +201,12 @@ def decide(observed: Observed, duration_ms: int, *, least: int, most: int, tunin
         estimate = CountEstimate(count=0, given=False)
         return Found([], [], estimate, {}, ["no speech was found, so there are no speakers"])
     shared = clustering.shared_evidence(observed.flags)
-    tree = clustering.build_tree(voices, shared, tuning.rules)
-    labels, persons = clustering.choose_groups(tree, voices, tuning.rules, least, most)
+    rules, vectors = tuning.rules, voices
+    if closely is not None:
+        vectors = close_hearing.with_both(voices, closely, rules)
+        rules = replace(rules, join=tuning.join_closely)
+    tree = clustering.build_tree(vectors, shared, rules)
+    labels, persons = clustering.choose_groups(tree, voices, rules, least, most)
     named = clustering.name_everyone(observed.flags, observed.vectors, voices, labels, shared)
     scores = reconstruction.person_scores(observed.activity, named, persons)
     speaking = reconstruction.speaking(
@@ -183,13 +227,13 @@ def decide(observed: Observed, duration_ms: int, *, least: int, most: int, tunin
     warnings = []
     if len(order) < least:
         warnings.append(f"{least} speakers were asked for, but only {len(order)} voices can be told apart")
-    heard = clustering.choose_groups(tree, voices, tuning.rules, 1, _MOST)[1] if given else len(order)
+    heard = clustering.choose_groups(tree, voices, rules, 1, _MOST)[1] if given else len(order)
     if heard > len(order) and (len(order) == 1 or heard >= len(order) + 2):
         warnings.append(
             f"{heard} voices were heard, but {most} speaker{'s were' if most > 1 else ' was'} asked for: if more "
             "people speak, give their number, or write complete: false into the cast file"
         )
-    support = {} if given else clustering.count_support(tree, voices, tuning.rules)
+    support = {} if given else clustering.count_support(tree, voices, rules)
     return Found(
         reconstruction.turns_of(speaking, duration_ms, names),
         reconstruction.turns_of(alone, duration_ms, names),

@@ -56,6 +56,8 @@ class Voices:
     """Clean speech each embedding was made from."""
     seconds: Floats
     """Its share of the recording's speech: overlapping windows hear everything several times."""
+    corrected: bool = False
+    """The vectors' lengths say already how short the voices were heard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,8 @@ class _Merging:
     def __init__(self, voices: Voices, shared: Shared, rules: Rules) -> None:
         self.rules = rules
         # The mean cosine of all pairs of two groups is the product of their weighted mean vectors.
-        self.sums = (voices.vectors * (voices.seconds / trust(voices.heard_s, rules))[:, None]).astype(np.float64)
+        weights = voices.seconds if voices.corrected else voices.seconds / trust(voices.heard_s, rules)
+        self.sums = (voices.vectors * weights[:, None]).astype(np.float64)
         self.mass = voices.seconds.astype(np.float64)
         self.owner = np.arange(len(voices.window))
         self.first, self.second, self.evidence, self.weight = _links(voices, shared)

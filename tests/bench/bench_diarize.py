@@ -90,7 +90,7 @@ def _make_pipeline() -> Any:
         _replaced(theirs, "PretrainedSpeakerEmbedding", lambda *_, **__: Voices()),
     ):
         pipeline = Pipeline(
-            segmentation=segmentation._model("cpu"),
+            segmentation=import_speech_library("pyannote.audio").Model.from_pretrained(segmentation.weights_path()),
             embedding="bundled",
             embedding_exclude_overlap=True,
             clustering="AgglomerativeClustering",

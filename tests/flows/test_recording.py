@@ -102,16 +102,16 @@ def test_the_same_recording_under_another_name_hits(first: RunResult, call: Path
 
 
 def test_a_changed_clip_setting_recomputes_only_clip_and_publish(first: RunResult, call: Path, tmp_path: Path) -> None:
-    again = run_flow(call, profile="podcast", out=tmp_path, clip={"max_s": 25})
+    again = run_flow(call, profile="podcast", out=tmp_path, clip={"max_s": 25, "video": False})
     assert {stage for stage, run in again.stages.items() if run.state == "computed"} == {"clip", "publish"}
 
 
 def test_a_new_name_recomputes_no_audio_stage(first: RunResult, call: Path, tmp_path: Path) -> None:
     cast = tmp_path / "cast.yaml"
     cast.write_text("members:\n  - {person: Diane}\n  - {person: Sheila}\n")
-    run_flow(call, profile="podcast", out=tmp_path, cast=cast)
+    run_flow(call, profile="podcast", out=tmp_path, cast=cast, clip={"video": False})
     cast.write_text("members:\n  - {person: Diane Miller, aliases: [Diane], role: host}\n  - {person: Sheila}\n")
-    again = run_flow(call, profile="podcast", out=tmp_path, cast=cast)
+    again = run_flow(call, profile="podcast", out=tmp_path, cast=cast, clip={"video": False})
     assert "Diane Miller" in again.names
     computed = {stage for stage, run in again.stages.items() if run.state == "computed"}
     assert computed == {"summarize", "clip", "publish"}
@@ -135,7 +135,7 @@ def test_a_failing_stage_never_costs_an_earlier_one(
 
     monkeypatch.setattr("tasks.diarize.find_speakers", refuse)
     monkeypatch.setenv("EARWITNESS_SUPERVISE", "0")
-    result = run_flow(call, profile="podcast", out=tmp_path, diarize={"min_speakers": 1})
+    result = run_flow(call, profile="podcast", out=tmp_path, diarize={"min_speakers": 1}, clip={"count": 0})
     assert result.outcome is Outcome.PARTIAL
     assert result.exit_code == 7
     assert result.stages["diarize"].state == "failed"
