@@ -25,7 +25,7 @@ from earwitness.speech.segmentation import (
 )
 from earwitness.speech.voice_encoder import Vectors, unit
 
-SURE = 0.88
+SURE = 0.85
 """Likeness by GE2E from which voices are one group; the figures behind all of these: `bench_diarize`, `bench_count`."""
 _PIECES = 2
 """A group is heard in."""
