@@ -14,7 +14,7 @@ from statistics import median
 
 from earwitness.clips.sound import LEVEL_MS, Sound
 from earwitness.clips.subject import Subject
-from earwitness.clips.units import Unit
+from earwitness.clips.units import Unit, span_of
 from earwitness.notes.notes import Notes
 from earwitness.notes.salience import WEIGHTS, Terms, content_terms, narrators, rate
 from earwitness.notes.scenes import find_scenes
@@ -87,6 +87,7 @@ class Judge:
         }
         told, claims = self.told, [claim.text for claim in (notes.claims if notes else ())]
         self._subject = Subject(units, self.contents, told.about, claims, told.cited, told.words)
+        self._openings = [opening(unit.text) for unit in units]
         lengths = [unit.end_ms - unit.start_ms for unit in units]
         self._spoken = [0, *accumulate(lengths)]
         paces = [words * 60_000 / ms for words, ms in zip(self.told.words, lengths, strict=True) if words >= 5 and ms]
@@ -144,7 +145,7 @@ class Judge:
 
     def span(self, first: int, last: int) -> tuple[int, int]:
         """First start and last end of the units."""
-        return self._units[first].start_ms, max(unit.end_ms for unit in self._units[first : last + 1])
+        return span_of(self._units, first, last)
 
     def features(self, first: int, last: int) -> dict[str, float]:
         """All features of the units from `first` to `last` that can be measured, each 0..1."""
@@ -164,7 +165,7 @@ class Judge:
             "salience": self._subject.share(first, last),
             "hook": self._hook(first, last),
             "answer": float(self.answered(first, last)),
-            "standalone": opening(units[first].text),
+            "standalone": self._openings[first],
             "complete": 1.0 - dangling(units[last].text, self.asks_on(last)),
             "novelty": min(1.0, 12 * self._sum("new", first, last) / words),
             "emotion": min(1.0, 15 * self._sum("strong", first, last) / words),
