@@ -1,5 +1,6 @@
 """Everything that is decided about one recording before anybody listens to it."""
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from earwitness.archive.naming import recording_id
 from earwitness.archive.reading import Bundle, is_bundle, read_bundle
 from earwitness.audio.ffmpeg import ffmpeg_info
 from earwitness.clips.brand import brand_of
-from earwitness.clips.clip import Learned, Wishes
+from earwitness.clips.clip import Given, Learned
 from earwitness.clips.find import listing_of
 from earwitness.clips.learning import learned_for
 from earwitness.corrections.corrections import FILE as CORRECTIONS
@@ -57,11 +58,16 @@ class Job(Record):
         default=(), description="stages whose part a bundle has, which it must not lose by being made anew"
     )
 
-    @property
-    def wishes(self) -> Wishes | None:
-        """What people want of clips, settings apart; None: nothing, which leaves the clips' checkpoint as it was."""
-        found = Wishes(brand=self.brand, learned=self.learned, edges=self.corrections.clips)
-        return None if found == Wishes() else found
+    def given_for_clips(self, engines: Mapping[str, EngineUse]) -> Given | None:
+        """What decides clips beside settings and findings; None: nothing does."""
+        heard_by = engines.get("transcribe")
+        found = Given(
+            brand=self.brand,
+            learned=self.learned,
+            edges=self.corrections.clips,
+            misheard=heard_by is not None and heard_by.name == "bundled",
+        )
+        return None if found == Given() else found
 
 
 def check_options(options: RunOptions) -> None:

@@ -81,6 +81,7 @@ def choose_moments(
     profile: Profile = Profile.TABLETOP,
     learned: Learned | None = None,
     edges: Sequence[ClipEdges] = (),
+    misheard: bool = False,
 ) -> Choice:
     """The best stretches, at most `settings.count`; no two overlap or say the same.
 
@@ -93,6 +94,7 @@ def choose_moments(
         speakers: who the labels are.
         profile: decides, with the first preset, how much each feature weighs.
         learned: what ratings made of the weights.
+        misheard: the recogniser mishears many words: no tags are made of them, and clips say so.
         edges: what a person asked of clips that were chosen earlier, and are chosen again.
     """
     if settings.count == 0:
@@ -122,7 +124,7 @@ def choose_moments(
     chosen, repeated = _best(scored, judge, settings.count)
     picks = [_Pick(score, first, last, judge.features(first, last)) for score, first, last in chosen]
     picks, warnings = _as_asked(picks, edges, units)
-    moments = [_moment(judge, units, notes, speakers, profile, pick) for pick in picks]
+    moments = [_moment(judge, units, notes, speakers, profile, pick, misheard=misheard) for pick in picks]
     shortfall = _shortfall(len(moments), settings.count, repeated, unread)
     return Choice(moments, shortfall, {name: round(weight, 4) for name, weight in weights.items()}, tuple(warnings))
 
@@ -230,6 +232,8 @@ def _moment(
     speakers: Sequence[Speaker],
     profile: Profile,
     pick: _Pick,
+    *,
+    misheard: bool,
 ) -> Moment:
     first, last, features = pick.first, pick.last, pick.features
     start, end = judge.span(first, last)
@@ -246,8 +250,10 @@ def _moment(
         title=title_of(judge, units, first, last) or _by_time(start),
         evidence=tuple(dict.fromkeys(u.utterance for u in units[first : last + 1] if u.utterance)),
         description=description_of(judge, units, first, last, notes, speakers),
-        hashtags=tuple(hashtags_for(units, first, last, _table()["tags"].get(profile.value, ()))) if said else (),
-        lacks=tuple(context_lacking(judge, units, first, last, names)),
+        hashtags=tuple(hashtags_for([] if misheard else units, first, last, _table()["tags"].get(profile.value, ())))
+        if said
+        else (),
+        lacks=tuple(context_lacking(judge, units, first, last, names, misheard=misheard)),
     )
 
 

@@ -73,12 +73,13 @@ class Learned(Record):
     imported: int = Field(default=0, description="performance numbers behind it: clips on a platform")
 
 
-class Wishes(Record):
-    """What people want of clips, settings apart."""
+class Given(Record):
+    """What decides clips beside the settings and what the stages found."""
 
     brand: dict[str, str] | None = Field(default=None, description="digests of the artwork and the font")
     learned: Learned | None = Field(default=None, description="what ratings made of the weights")
     edges: list[ClipEdges] = Field(default_factory=list, description="clips that were extended or trimmed")
+    misheard: bool = Field(default=False, description="the words are the bundled recogniser's, which mishears many")
 
 
 class ClipList(Record):

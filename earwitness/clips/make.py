@@ -68,6 +68,7 @@ def make_clips(
     turns: Sequence[Turn] = (),
     learned: Learned | None = None,
     edges: Sequence[ClipEdges] = (),
+    misheard: bool = False,
 ) -> Clipped:
     """Choose, cut, level and caption clips.
 
@@ -83,6 +84,7 @@ def make_clips(
         turns: who speaks when.
         learned: what ratings made of the weights.
         edges: clips that a person extended or trimmed.
+        misheard: the recogniser mishears many words; clips say so.
 
     Raises:
         UsageError: artwork or font can't be used, or the limits leave no clip possible.
@@ -104,6 +106,7 @@ def make_clips(
         profile=profile,
         learned=learned,
         edges=edges,
+        misheard=misheard,
     )
     progress(0.1, f"{len(choice.moments)} clips chosen")
     names = {speaker.label: shown for speaker in speakers if (shown := _shown(speaker, profile))}
