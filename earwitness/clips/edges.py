@@ -1,5 +1,6 @@
 """Clips that a person extends or trims: by whole sentences, as an input that is kept with the bundle's corrections."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ _CUT_MS = 700
 """A cut lies this near to the word that it belongs to: room for a breath, and what a re-run may move."""
 _GRAZE_MS = 60
 _SHORTEST_S, _LONGEST_S = 3.0, 900.0
+_FARTHEST_MS = round(_LONGEST_S * 1000)
 """Whoever sets edges by hand is not held to the limits of choosing, only to what can be made and posted."""
 
 
@@ -50,7 +52,9 @@ def moved(bundle: Bundle, name: str, before: int, after: int) -> Moved:
     clip = clip_named(bundle, name)
     words = bundle.words()
     units = units_of(utterances_of(words)) if words else units_of_turns(bundle.turns())
-    first, last = _inside(units, clip)
+    first, last = _inside(units, clip.start_s, clip.end_s)
+    if not first <= last:
+        raise UsageError(f"No sentence lies in {clip.id}.", "Run the recording again to mend the bundle.")
     start = _start_moved(units, first, last, before)
     end = _end_moved(units, first, last, after)
     if end < start:
@@ -62,7 +66,7 @@ def moved(bundle: Bundle, name: str, before: int, after: int) -> Moved:
         if _same(round(earlier.start_s * 1000), round(earlier.end_s * 1000), *(round(at * 1000) for at in was)):
             kept.remove(earlier)
             was = (earlier.was_start_s, earlier.was_end_s)
-    if not _same(begin_ms, end_ms, *(round(at * 1000) for at in was)):
+    if (start, end) != _inside(units, *was):
         kept.append(
             ClipEdges(was_start_s=was[0], was_end_s=was[1], start_s=begin_ms / 1000, end_s=end_ms / 1000)
         )  # fmt: skip
@@ -96,24 +100,29 @@ def _same(start_ms: int, end_ms: int, other_start_ms: int, other_end_ms: int) ->
     return abs(start_ms - other_start_ms) <= _CUT_MS and abs(end_ms - other_end_ms) <= _CUT_MS
 
 
-def _inside(units: Sequence[Unit], clip: Clip) -> tuple[int, int]:
-    start, end = round(clip.start_s * 1000) - _GRAZE_MS, round(clip.end_s * 1000) + _GRAZE_MS
+def _inside(units: Sequence[Unit], start_s: float, end_s: float) -> tuple[int, int]:
+    """First and last unit between two cuts; the last before the first where there is none."""
+    start, end = round(start_s * 1000) - _GRAZE_MS, round(end_s * 1000) + _GRAZE_MS
     inside = [n for n, unit in enumerate(units) if unit.start_ms >= start and unit.end_ms <= end]
-    if not inside:
-        raise UsageError(f"No sentence lies in {clip.id}.", "Run the recording again to mend the bundle.")
-    return inside[0], inside[-1]
+    return (inside[0], inside[-1]) if inside else (0, -1)
 
 
 def _start_moved(units: Sequence[Unit], first: int, last: int, by: int) -> int:
     """The unit to begin with: no other sentence is cut there."""
-    clean = [n for n in range(last + 1) if n == first or not straddled(units, units[n].start_ms, words_only=False)]
+    earliest = bisect_left(units, units[last].end_ms - _FARTHEST_MS, key=lambda unit: unit.start_ms)
+    clean = [
+        n
+        for n in range(min(first, earliest), last + 1)
+        if n == first or not straddled(units, units[n].start_ms, words_only=False)
+    ]
     return clean[_moved_place(clean.index(first) - by, len(clean), by, "before it", first, last)]
 
 
 def _end_moved(units: Sequence[Unit], first: int, last: int, by: int) -> int:
+    latest = bisect_left(units, units[first].start_ms + _FARTHEST_MS, key=lambda unit: unit.start_ms)
     clean = [
         n
-        for n in range(first, len(units))
+        for n in range(first, latest)
         if n == last
         or (units[n].end_ms == span_of(units, first, n)[1] and not straddled(units, units[n].end_ms, words_only=False))
     ]

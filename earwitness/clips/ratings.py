@@ -97,15 +97,18 @@ def import_performance(bundle: Bundle, path: Path) -> list[Rating]:
     """
     rows = _read(path)
     clips = {clip.id: clip for clip in clips_of(bundle)}
+    for row in rows:
+        if row.clip not in clips:
+            raise UsageError(
+                f"{path.name}, line {row.line}: there is no clip {row.clip!r} in {bundle.folder.name}.",
+                f"Its clips: {', '.join(clips) or 'none'}.",
+            )
     found: list[Rating] = []
-    for platform in dict.fromkeys(row.platform for row in rows):
-        beside = [row for row in rows if row.platform == platform]
+    platforms: dict[str, list[_Row]] = {}
+    for row in rows:
+        platforms.setdefault(row.platform, []).append(row)
+    for platform, beside in platforms.items():
         for row, value in zip(beside, _ranked([row.figures for row in beside]), strict=True):
-            if row.clip not in clips:
-                raise UsageError(
-                    f"{path.name}, line {row.line}: there is no clip {row.clip!r} in {bundle.folder.name}.",
-                    f"Its clips: {', '.join(clips) or 'none'}.",
-                )
             found.append(_rating(bundle, clips[row.clip], platform, value, row.figures, ""))
     _keep(found)
     return found
@@ -229,14 +232,14 @@ def _read(path: Path) -> list[_Row]:
             rows = [_row(path, reader.line_num, values) for values in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"{path} can't be read ({error}).", "Give a CSV file in UTF-8.") from error
-    twice = [
-        row for n, row in enumerate(rows) if any((o.clip, o.platform) == (row.clip, row.platform) for o in rows[:n])
-    ]
-    if twice:
-        raise UsageError(
-            f"{path.name}, line {twice[0].line}: {twice[0].clip} is there twice for {twice[0].platform}.",
-            "Leave one row for a clip on a platform.",
-        )
+    seen: set[tuple[str, str]] = set()
+    for row in rows:
+        if (row.clip, row.platform) in seen:
+            raise UsageError(
+                f"{path.name}, line {row.line}: {row.clip} is there twice for {row.platform}.",
+                "Leave one row for a clip on a platform.",
+            )
+        seen.add((row.clip, row.platform))
     return rows
 
 

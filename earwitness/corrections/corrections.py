@@ -54,6 +54,12 @@ class ClipEdges(Record):
     start_s: float = Field(ge=0, description="start of the first word it should have")
     end_s: float = Field(gt=0, description="end of the last word it should have")
 
+    @model_validator(mode="after")
+    def _forwards(self) -> "ClipEdges":
+        if self.was_end_s <= self.was_start_s or self.end_s <= self.start_s:
+            raise ValueError("a clip ends after it starts")
+        return self
+
 
 Edit = Annotated[WordEdit | Replacement | SpeakerEdit, Field(discriminator="kind")]
 

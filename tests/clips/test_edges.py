@@ -141,3 +141,13 @@ def test_what_a_hand_made_clip_reaches_into_gives_way() -> None:
     )  # fmt: skip
     (only,) = choose_moments(utterances, None, settings, edges=[asked]).moments
     assert (only.start_ms / 1000, only.end_ms / 1000) == whole
+
+
+def test_a_sentence_of_half_a_second_can_be_taken_away(tmp_path: Path) -> None:
+    short = [Word("Oh.", 30_000, 30_400, 1.0, "SPEAKER_00", "u0099"), *(w for w in WORDS if w.start_ms >= 31_000)]
+    turns = [Turn(start_ms=30_000, end_ms=80_000, speaker="SPEAKER_00")]
+    made = placed_bundle(tmp_path / "short", short, turns, {"SPEAKER_00": "Sam"})
+    listed = [clip(1, 8, 11).model_copy(update={"start_s": 29.9})]
+    (made.folder / "clips.json").write_text(ClipList(clips=listed).model_dump_json())
+    (edge,) = moved(read_bundle(made.folder), "clip-1", -1, 0).corrections.clips
+    assert span(edge) == (32, 47.5)
