@@ -56,7 +56,7 @@ def estimate(
     unknown = [stage for stage in _SPEECH_STAGES if (stage, chosen[stage]) not in _WORK_PER_SECOND]
     # diarize and transcribe run side by side
     rate = max(work["diarize"], work["transcribe"]) + work["align"] + work["summarize"] + _WORK_A_TRACK * tracks
-    possible = min(clips.count, int(length_s // clips.min_s))
+    possible = min(clips.count, int(length_s // clips.min_s)) * (len(clips.presets) if clips.video else 1)
     clip_s, clip_bytes = (_VIDEO_CLIP_S, _VIDEO_CLIP_BYTES) if clips.video else (_SOUND_CLIP_S, _SOUND_CLIP_BYTES)
     costs = forecast_costs(validated, engines, options, transcript)
     price = "; ".join(f"{cost.stage}: {cost.basis}" for cost in costs) or "no paid service is among the engines"

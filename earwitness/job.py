@@ -1,5 +1,6 @@
 """Everything that is decided about one recording before anybody listens to it."""
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,9 @@ from earwitness.archive.naming import recording_id
 from earwitness.archive.reading import Bundle, is_bundle, read_bundle
 from earwitness.audio.ffmpeg import ffmpeg_info
 from earwitness.clips.brand import brand_of
+from earwitness.clips.clip import Given, Learned
+from earwitness.clips.find import listing_of
+from earwitness.clips.learning import learned_for
 from earwitness.corrections.corrections import FILE as CORRECTIONS
 from earwitness.corrections.corrections import Corrections, load_corrections
 from earwitness.engines.engine import EngineUse
@@ -49,9 +53,21 @@ class Job(Record):
     engines: dict[str, EngineUse]
     found: bool = Field(default=True, description="False: the recording is gone, there are only its checkpoints")
     brand: dict[str, str] | None = Field(default=None, description="digests of the clips' artwork and font")
+    learned: Learned | None = Field(default=None, description="what ratings made of the weights that clips have")
     settled: tuple[str, ...] = Field(
         default=(), description="stages whose part a bundle has, which it must not lose by being made anew"
     )
+
+    def given_for_clips(self, engines: Mapping[str, EngineUse]) -> Given | None:
+        """What decides clips beside settings and findings; None: nothing does."""
+        heard_by = engines.get("transcribe")
+        found = Given(
+            brand=self.brand,
+            learned=self.learned,
+            edges=self.corrections.clips,
+            misheard=heard_by is not None and heard_by.name == "bundled",
+        )
+        return None if found == Given() else found
 
 
 def check_options(options: RunOptions) -> None:
@@ -108,6 +124,7 @@ def plan_job(path: Path, options: RunOptions) -> Job:
         sidecar=sidecar,
         sidecar_sha256=sha256_file(sidecar) if sidecar else None,
         brand=brand_of(resolved.clip) or None,
+        learned=learned_for(resolved.profile.value),
         engines={
             "validate": ffmpeg,
             "preprocess": speech_engine(ffmpeg, layout),
@@ -128,7 +145,8 @@ def plan_again(folder: Path, options: RunOptions) -> Job:
     Raises:
         UsageError: it is no bundle that can be read, or `options` ask for something that needs a run of its own.
     """
-    recorded = read_bundle(folder).recording
+    bundle = read_bundle(folder)
+    recorded = bundle.recording
     if folder.absolute().name != recorded.recording_id:
         raise UsageError(
             f"The bundle {folder} was renamed: it is called {recorded.recording_id}.",
@@ -177,6 +195,8 @@ def plan_again(folder: Path, options: RunOptions) -> Job:
         sidecar=sidecar,
         sidecar_sha256=transcript.model if sidecar and transcript else None,
         brand=brand_of(resolved.clip) or None,
+        # who corrects a name wants the same clips; who asks for other clips wants the best that are known now
+        learned=learned_for(recorded.profile) if "clip" in options.model_fields_set else listing_of(bundle).learned,
         engines={
             "validate": ffmpeg,
             "preprocess": speech_engine(ffmpeg, layout),

@@ -131,7 +131,7 @@ def process_recording(path: Path, options: RunOptions | None = None) -> State[Ru
                     profile=want.profile,
                     settings=want.clip,
                     engine=run.use("clip", choose_clip_maker()),
-                    brand=job.brand,
+                    given=job.given_for_clips(engines),
                 )
             )
 

@@ -1,7 +1,7 @@
 """Stage *clip*: moments worth posting."""
 
 from earwitness.audio.facts import ListeningCopy, Preprocessed
-from earwitness.clips.clip import Clipped
+from earwitness.clips.clip import Clipped, Given
 from earwitness.clips.make import make_clips
 from earwitness.engines.engine import EngineUse
 from earwitness.notes.notes import Summarized
@@ -14,7 +14,7 @@ from tasks.progress import stage_progress
 from tasks.stage import stage
 
 
-@stage("clip", version="3", optional=("brand",))
+@stage("clip", version="4", optional=("given",))
 def clip(
     listening: ListeningCopy,
     speech: Preprocessed,
@@ -25,11 +25,12 @@ def clip(
     profile: Profile,
     settings: ClipSettings,
     engine: EngineUse,
-    brand: dict[str, str] | None = None,
+    given: Given | None = None,
 ) -> Clipped:
     """The best windows on sentence edges, rendered with captions; where there are no words, on the edges of turns.
 
-    `brand` has the digests of the artwork and the font that the settings name by their paths.
+    `given` has the digests of the artwork and the font, which the settings name by their paths, and what people and
+    the recogniser decide.
     """
     from expectations.clips import frame
 
@@ -43,7 +44,17 @@ def clip(
         stage_progress("clip"),
         profile=profile,
         turns=diarized.turns if diarized else (),
+        learned=given.learned if given else None,
+        edges=given.edges if given else (),
+        misheard=given is not None and given.misheard,
     )
+    # whoever sets edges by hand is not held to the limits of choosing
+    by_hand = [round(clip.end_s - clip.start_s, 3) for clip in result.listing.clips if clip.by_hand]
     return hold_to_contract(
-        result, "clips", frame(result), duration_s=speech.duration_ms / 1000, min_s=settings.min_s, max_s=settings.max_s
+        result,
+        "clips",
+        frame(result),
+        duration_s=speech.duration_ms / 1000,
+        min_s=min([settings.min_s, *by_hand]),
+        max_s=max([settings.max_s, *by_hand]),
     )

@@ -57,6 +57,19 @@ def test_a_dry_run_has_a_range_by_stage_and_model() -> None:
     assert forecast("whisperx", "small").costs == []
 
 
+def test_every_kind_of_video_takes_its_time() -> None:
+    engines = {stage: EngineUse(name="bundled", version="1") for stage in ("diarize", "transcribe")}
+    facts = make_findings().validated
+    long = facts.model_copy(update={"facts": facts.facts.model_copy(update={"duration_ms": 600_000})})
+
+    def seconds(*presets: str) -> float:
+        clips = ClipSettings.model_validate({"count": 2, "min_s": 10, "max_s": 60, "video": True, "presets": presets})
+        return estimate(long, engines, RunOptions(clip=clips)).seconds
+
+    none = estimate(long, engines, RunOptions(clip=NO_CLIPS)).seconds
+    assert seconds("tiktok", "square") - none == pytest.approx(2 * (seconds("tiktok") - none))
+
+
 def notes(transcript: Path | None, minutes: int = 60) -> Estimate:
     validated = make_findings().validated
     long = validated.model_copy(update={"facts": validated.facts.model_copy(update={"duration_ms": minutes * 60_000})})

@@ -13,7 +13,6 @@ from earwitness.archive.record import RecordingJson, describe_recording, display
 from earwitness.archive.tables import write_rttm, write_turns, write_words
 from earwitness.checks.bundle import Plan, check_files
 from earwitness.checks.finding import Finding, errors_of
-from earwitness.clips.clip import ClipList
 from earwitness.corrections.corrections import FILE as CORRECTIONS
 from earwitness.errors import ContractBroken
 from earwitness.progress import Progress, no_progress
@@ -139,7 +138,7 @@ class _Desk:
         for path in {path for clip in clips for path in clip.files} - named:
             self.files.pop(path, None)
         reason = "Clips that did not pass the check before publishing were left out."
-        self.write(_CLIPS, _json(ClipList(clips=whole, reason=reason)))
+        self.write(_CLIPS, _json(findings.clipped.listing.model_copy(update={"clips": whole, "reason": reason})))
 
     def describe(self, findings: Findings, utterances: list[Utterance], cast_given: bool) -> RecordingJson:
         """`recording.json` as things stand."""

@@ -7,13 +7,12 @@ from pydantic import Field
 from earwitness.archive.findings import Findings
 from earwitness.schema import Record
 from earwitness.spans import Span, merge, subtract
-from earwitness.words.transcript import Utterance, Word
+from earwitness.words.transcript import LOW_CONFIDENCE, Utterance, Word, is_unsure
 
 BRIDGED_MS = 1_000
 """A shorter gap between two words is a pause inside speech, not missing words."""
 SHORTEST_GAP_MS = 500
 """Speech without words is counted from this length on: voice activity is padded by about that much."""
-LOW_CONFIDENCE = 0.5
 LISTED_WORDS = 50
 
 
@@ -175,8 +174,7 @@ def _of_voices(findings: Findings) -> list[DoubtEntry]:
 
 def low_confidence_words(words: Iterable[Word]) -> list[Word]:
     """Words below the threshold, least certain first; estimated words say nothing about certainty."""
-    unsure = [word for word in words if not word.estimated and word.score < LOW_CONFIDENCE]
-    return sorted(unsure, key=lambda word: (word.score, word.start_ms))
+    return sorted(filter(is_unsure, words), key=lambda word: (word.score, word.start_ms))
 
 
 def _countable(spans: Iterable[Span]) -> list[Span]:

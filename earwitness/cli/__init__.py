@@ -19,6 +19,7 @@ _COMMANDS: Mapping[str, str] = {
     "status": "Show what runs, and the drop folder.",
     "watch": "Process what is dropped into a folder.",
     "fix": "Correct names and words of a bundle; the corrections carry forward.",
+    "clips": "List, rate, redo, extend and trim the clips of a bundle.",
     "export": "Write a transcript for other tools: subtitles, Praat, ELAN, scoring.",
     "eval": "Score a bundle against a reference: who spoke when, what was said.",
     "voices": "Enrol voices, so that speakers are named by them; list and erase them.",

@@ -5,16 +5,19 @@ The length is a condition, not a wish: only stretches within the limits are ever
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from earwitness.clips.clip import Learned
+from earwitness.clips.edges import asked_edges
 from earwitness.clips.features import Judge
 from earwitness.clips.presets import limits_s
 from earwitness.clips.sound import Sound
 from earwitness.clips.telling import context_lacking, description_of, hashtags_for, reason_for, title_of
-from earwitness.clips.units import Unit, straddled, units_of, units_of_turns
+from earwitness.clips.units import Unit, span_of, straddled, units_of, units_of_turns
+from earwitness.corrections.corrections import ClipEdges
 from earwitness.notes.notes import Notes
 from earwitness.options import ClipSettings, Profile
 from earwitness.speech.turns import Turn
@@ -41,6 +44,19 @@ class Moment:
     description: str = ""
     hashtags: tuple[str, ...] = ()
     lacks: tuple[str, ...] = ()
+    by_hand: bool = False
+    """A person set its edges; score and features are those it was chosen with."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Pick:
+    """Units that were chosen."""
+
+    score: float
+    first: int
+    last: int
+    features: dict[str, float] = field(compare=False)
+    by_hand: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +65,9 @@ class Choice:
 
     moments: list[Moment]
     reason: str = ""
+    weights: dict[str, float] = field(default_factory=dict)
+    """What each feature weighed."""
+    warnings: tuple[str, ...] = ()
 
 
 def choose_moments(
@@ -60,6 +79,9 @@ def choose_moments(
     turns: Sequence[Turn] = (),
     speakers: Sequence[Speaker] = (),
     profile: Profile = Profile.TABLETOP,
+    learned: Learned | None = None,
+    edges: Sequence[ClipEdges] = (),
+    misheard: bool = False,
 ) -> Choice:
     """The best stretches, at most `settings.count`; no two overlap or say the same.
 
@@ -71,6 +93,9 @@ def choose_moments(
         turns: who speaks when; what is chosen from where there are no words.
         speakers: who the labels are.
         profile: decides, with the first preset, how much each feature weighs.
+        learned: what ratings made of the weights.
+        misheard: the recogniser mishears many words: no tags are made of them, and clips say so.
+        edges: what a person asked of clips that were chosen earlier, and are chosen again.
     """
     if settings.count == 0:
         return Choice([], "No clips were asked for.")
@@ -91,23 +116,51 @@ def choose_moments(
     if not candidates:
         return Choice([], f"No run of whole sentences lasts between {low:g} and {high:g} s without a cut.")
     judge = Judge(units, notes, sound, speakers, profile)
-    weights = weights_of(profile, settings.presets[0] if settings.video and settings.presets else "audio")
+    weights = weights_of(profile, settings.presets[0] if settings.video and settings.presets else "audio", learned)
     scored = sorted(
         ((score_of(judge.features(first, last), weights), first, last) for first, last in candidates),
         key=lambda item: (-item[0], units[item[1]].start_ms, item[2]),
     )
     chosen, repeated = _best(scored, judge, settings.count)
-    moments = [_moment(judge, units, notes, speakers, profile, *item) for item in chosen]
-    return Choice(moments, _shortfall(len(moments), settings.count, repeated, unread))
+    picks = [_Pick(score, first, last, judge.features(first, last)) for score, first, last in chosen]
+    picks, warnings = _as_asked(picks, edges, units)
+    moments = [_moment(judge, units, notes, speakers, profile, pick, misheard=misheard) for pick in picks]
+    shortfall = _shortfall(len(moments), settings.count, repeated, unread)
+    return Choice(moments, shortfall, {name: round(weight, 4) for name, weight in weights.items()}, tuple(warnings))
 
 
-def weights_of(profile: Profile, preset: str) -> dict[str, float]:
-    """Feature → weight, for a genre and the platform that is posted to."""
+def _as_asked(
+    picks: Sequence[_Pick], edges: Sequence[ClipEdges], units: Sequence[Unit]
+) -> tuple[list[_Pick], list[str]]:
+    """What was chosen, with the edges that a person asked for; what they reach into gives way."""
+    moved = []
+    for pick in picks:
+        asked = asked_edges(edges, units, pick.first, pick.last)
+        moved.append(replace(pick, first=asked[0], last=asked[1], by_hand=True) if asked else pick)
+    by_hand = [pick for pick in moved if pick.by_hand]
+    kept = [pick for pick in moved if pick.by_hand or not any(_overlap(units, pick, other) for other in by_hand)]
+    warnings = []
+    if gone := len(edges) - len(by_hand):
+        warnings.append(
+            f"{gone} clip{'s' if gone > 1 else ''} that {'were' if gone > 1 else 'was'} extended or trimmed by hand "
+            f"{'are' if gone > 1 else 'is'} not among those that were chosen now."
+        )
+    return kept, warnings
+
+
+def _overlap(units: Sequence[Unit], one: _Pick, other: _Pick) -> bool:
+    (a, b), (c, d) = (span_of(units, pick.first, pick.last) for pick in (one, other))
+    return a < d and b > c
+
+
+def weights_of(profile: Profile, preset: str, learned: Learned | None = None) -> dict[str, float]:
+    """Feature → weight, for a genre and the platform that is posted to, with what ratings made of it."""
     table = _table()
     found = dict(table["base"])
     for factors in (table["genre"].get(profile.value, {}), table["platform"].get(preset, {})):
         found = {name: weight * factors.get(name, 1.0) for name, weight in found.items()}
-    return found
+    taught = learned.factors if learned else {}
+    return {name: weight * taught.get(name, 1.0) for name, weight in found.items()}
 
 
 @cache
@@ -178,25 +231,29 @@ def _moment(
     notes: Notes | None,
     speakers: Sequence[Speaker],
     profile: Profile,
-    score: float,
-    first: int,
-    last: int,
+    pick: _Pick,
+    *,
+    misheard: bool,
 ) -> Moment:
-    features = judge.features(first, last)
+    first, last, features = pick.first, pick.last, pick.features
     start, end = judge.span(first, last)
     names = {speaker.label: speaker.name for speaker in speakers if speaker.named_by != "nobody"}
     said = any(unit.text for unit in units[first : last + 1])
     return Moment(
         start_ms=start,
         end_ms=end,
-        score=score,
+        score=pick.score,
+        by_hand=pick.by_hand,
         features={name: round(value, 3) for name, value in features.items()},
-        reason=reason_for(features, sum(judge.told.cited[first : last + 1]), (end - start) / 1000),
+        reason=reason_for(judge.features(first, last), sum(judge.told.cited[first : last + 1]), (end - start) / 1000)
+        + (" A person set where it begins and ends." if pick.by_hand else ""),
         title=title_of(judge, units, first, last) or _by_time(start),
         evidence=tuple(dict.fromkeys(u.utterance for u in units[first : last + 1] if u.utterance)),
         description=description_of(judge, units, first, last, notes, speakers),
-        hashtags=tuple(hashtags_for(units, first, last, _table()["tags"].get(profile.value, ()))) if said else (),
-        lacks=tuple(context_lacking(judge, units, first, last, names)),
+        hashtags=tuple(hashtags_for([] if misheard else units, first, last, _table()["tags"].get(profile.value, ())))
+        if said
+        else (),
+        lacks=tuple(context_lacking(judge, units, first, last, names, misheard=misheard)),
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 from pydantic import Field
 
+from earwitness.corrections.corrections import ClipEdges
 from earwitness.engines.engine import EngineUse
 from earwitness.schema import SCHEMA_VERSION, Record, StageResult
 from earwitness.storage.store import FileRef
@@ -40,6 +41,9 @@ class Clip(Record):
     description: str = Field(default="", description="to post with it")
     hashtags: list[str] = Field(default_factory=list, description="to post with it")
     lacks: list[str] = Field(default_factory=list, description="what those who see only this don't know")
+    by_hand: bool = Field(
+        default=False, description="a person extended or trimmed it; score and features are those it was chosen with"
+    )
     cut_out_s: float = Field(default=0.0, ge=0, description="fillers and pauses that were taken out of it")
     renditions: list[Rendition] = Field(default_factory=list, description="all its files, the first one included")
 
@@ -61,12 +65,31 @@ class Clip(Record):
         return self.model_copy(update={"renditions": left, "path": left[0].path, "preset": left[0].preset})
 
 
+class Learned(Record):
+    """What ratings made of the shipped weights."""
+
+    factors: dict[str, float] = Field(default_factory=dict, description="feature → what multiplies its shipped weight")
+    ratings: int = Field(default=0, description="people's ratings behind it")
+    imported: int = Field(default=0, description="performance numbers behind it: clips on a platform")
+
+
+class Given(Record):
+    """What decides clips beside the settings and what the stages found."""
+
+    brand: dict[str, str] | None = Field(default=None, description="digests of the artwork and the font")
+    learned: Learned | None = Field(default=None, description="what ratings made of the weights")
+    edges: list[ClipEdges] = Field(default_factory=list, description="clips that were extended or trimmed")
+    misheard: bool = Field(default=False, description="the words are the bundled recogniser's, which mishears many")
+
+
 class ClipList(Record):
     """`clips.json`."""
 
     schema_version: str = SCHEMA_VERSION
     clips: list[Clip]
     reason: str = Field(default="", description="why there are none, or fewer than asked")
+    weights: dict[str, float] = Field(default_factory=dict, description="feature → what it weighs in the score")
+    learned: Learned | None = Field(default=None, description="what ratings made of the weights; absent: as shipped")
 
 
 class Clipped(StageResult):

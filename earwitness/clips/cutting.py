@@ -1,6 +1,5 @@
 """Cutting a clip out of the listening copy: at quiet places, never inside a word, and shorter if that is asked for."""
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -14,6 +13,7 @@ from earwitness.audio.pcm import quietest_ms
 from earwitness.clips.sound import Sound
 from earwitness.clips.units import Unit
 from earwitness.spans import Span, merge
+from earwitness.words.fillers import is_filler
 
 RATE_HZ = 48_000
 FADE_MS = 20
@@ -31,7 +31,6 @@ _LEAST_MS = 120
 """Less than this is not worth a joint."""
 _BREATH_MS = 80
 """Kept on each side of a filler that stands apart."""
-_FILLER = re.compile(r"(?:u+[hm]+|e+r+m?|e+h+m*|hmm+|mhm+|äh+m*|euh+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +189,7 @@ def shortened(start_ms: int, end_ms: int, units: Sequence[Unit], least_ms: int, 
         return Cut(((start_ms, end_ms),))
     words = [word for unit in inside for word in unit.words if word.end_ms > start_ms and word.start_ms < end_ms]
     words.sort(key=lambda word: (word.start_ms, word.end_ms))
-    said = [word for word in words if not (_FILLER.fullmatch(word.text.strip(" ,.…-—–!?")) and not word.estimated)]
+    said = [word for word in words if word.estimated or not is_filler(word.text)]
     if not said:
         return Cut(((start_ms, end_ms),))
     covered = merge((word.start_ms, word.end_ms) for word in said)

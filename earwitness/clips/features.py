@@ -13,7 +13,8 @@ from itertools import accumulate, pairwise
 from statistics import median
 
 from earwitness.clips.sound import LEVEL_MS, Sound
-from earwitness.clips.units import Unit
+from earwitness.clips.subject import Subject
+from earwitness.clips.units import Unit, span_of
 from earwitness.notes.notes import Notes
 from earwitness.notes.salience import WEIGHTS, Terms, content_terms, narrators, rate
 from earwitness.notes.scenes import find_scenes
@@ -54,6 +55,7 @@ READ = ("salience", "hook", "answer", "standalone", "complete", "novelty", "emot
 class _Told:
     """What is known of each unit, in their order."""
 
+    about: Terms
     telling: list[float]
     words: list[int]
     cited: list[int]
@@ -83,10 +85,9 @@ class Judge:
         self._sums = {
             name: [0, *accumulate(getattr(self.told, name))] for name in ("words", "cited", "strong", "laughs", "new")
         }
-        self._sums["noted"] = [0, *accumulate(n * w for n, w in zip(self.told.cited, self.told.words, strict=True))]
-        self._weighed = [
-            0.0, *accumulate(t * w for t, w in zip(self.told.telling, self.told.words, strict=True))
-        ]  # fmt: skip
+        told, claims = self.told, [claim.text for claim in (notes.claims if notes else ())]
+        self._subject = Subject(units, self.contents, told.about, claims, told.cited, told.words)
+        self._openings = [opening(unit.text) for unit in units]
         lengths = [unit.end_ms - unit.start_ms for unit in units]
         self._spoken = [0, *accumulate(lengths)]
         paces = [words * 60_000 / ms for words, ms in zip(self.told.words, lengths, strict=True) if words >= 5 and ms]
@@ -116,6 +117,7 @@ class Judge:
             seen |= fresh
             new.append(len(fresh))
         return _Told(
+            about=about,
             telling=self._telling(sentences, about, speakers, profile),
             words=[sentence.words for sentence in sentences],
             cited=cited,
@@ -143,7 +145,7 @@ class Judge:
 
     def span(self, first: int, last: int) -> tuple[int, int]:
         """First start and last end of the units."""
-        return self._units[first].start_ms, max(unit.end_ms for unit in self._units[first : last + 1])
+        return span_of(self._units, first, last)
 
     def features(self, first: int, last: int) -> dict[str, float]:
         """All features of the units from `first` to `last` that can be measured, each 0..1."""
@@ -156,15 +158,14 @@ class Judge:
     def _read(self, first: int, last: int, start: int, end: int) -> dict[str, float]:
         units, told = self._units, self.told
         words = max(1, self._sum("words", first, last))
-        centre = (self._weighed[last + 1] - self._weighed[first]) / words / self._most_telling
         closing = units[last]
         punchy = told.words[last] <= 12 and closing.ends_sentence
         laughed = self._laughed(end, end + _LEAD_MS) or bool(told.laughs[last])
         return {
-            "salience": 0.6 * min(1.0, centre) + 0.4 * min(1.0, self._sum("noted", first, last) / words),
+            "salience": self._subject.share(first, last),
             "hook": self._hook(first, last),
             "answer": float(self.answered(first, last)),
-            "standalone": opening(units[first].text),
+            "standalone": self._openings[first],
             "complete": 1.0 - dangling(units[last].text, self.asks_on(last)),
             "novelty": min(1.0, 12 * self._sum("new", first, last) / words),
             "emotion": min(1.0, 15 * self._sum("strong", first, last) / words),

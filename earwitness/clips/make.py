@@ -11,7 +11,7 @@ from earwitness.checks.clips import check_clip
 from earwitness.checks.finding import errors_of
 from earwitness.clips.captions import cues_of, literal, srt
 from earwitness.clips.choose import Moment, choose_moments
-from earwitness.clips.clip import Clip, ClipList, Clipped, Rendition
+from earwitness.clips.clip import Clip, ClipList, Clipped, Learned, Rendition
 from earwitness.clips.cutting import Cut, Piece, cut_points, joined, room_around, shortened, take_out
 from earwitness.clips.fonts import Fonts, fonts_in, nobody_has
 from earwitness.clips.picture import Look, Scene, artwork_box, measure_of, room_for_lines
@@ -27,6 +27,7 @@ from earwitness.clips.render import (
 )
 from earwitness.clips.sound import Sound, listen_for_moments
 from earwitness.clips.units import Unit, units_of
+from earwitness.corrections.corrections import ClipEdges
 from earwitness.engines.engine import EngineUse
 from earwitness.notes.notes import Notes
 from earwitness.options import ClipSettings, Profile
@@ -39,6 +40,8 @@ from earwitness.words.transcript import Utterance
 LOUDNESS_LUFS = -14.0
 """What the large video sites play at."""
 PODCAST_LUFS = -16.0
+_BREATHS_MS = 500
+"""Room for the cuts of a clip whose length a person set."""
 _CODEC_FRAME_MS = 100
 """The listening copy may end a codec frame or two before the recording; that much of a last word is no loss."""
 
@@ -63,6 +66,9 @@ def make_clips(
     progress: Progress = no_progress,
     profile: Profile = Profile.TABLETOP,
     turns: Sequence[Turn] = (),
+    learned: Learned | None = None,
+    edges: Sequence[ClipEdges] = (),
+    misheard: bool = False,
 ) -> Clipped:
     """Choose, cut, level and caption clips.
 
@@ -76,6 +82,9 @@ def make_clips(
         progress: told how far it is.
         profile: a podcast's clips are as loud as podcasts are.
         turns: who speaks when.
+        learned: what ratings made of the weights.
+        edges: clips that a person extended or trimmed.
+        misheard: the recogniser mishears many words; clips say so.
 
     Raises:
         UsageError: artwork or font can't be used, or the limits leave no clip possible.
@@ -87,12 +96,23 @@ def make_clips(
     sound = None
     if settings.count and (units or turns):
         sound = listen_for_moments(audio, ((word.start_ms, word.end_ms) for unit in units for word in unit.words))
-    choice = choose_moments(utterances, notes, settings, sound, turns=turns, speakers=speakers, profile=profile)
+    choice = choose_moments(
+        utterances,
+        notes,
+        settings,
+        sound,
+        turns=turns,
+        speakers=speakers,
+        profile=profile,
+        learned=learned,
+        edges=edges,
+        misheard=misheard,
+    )
     progress(0.1, f"{len(choice.moments)} clips chosen")
     names = {speaker.label: shown for speaker in speakers if (shown := _shown(speaker, profile))}
     clips: list[Clip] = []
     files: dict[str, FileRef] = {}
-    warnings: list[str] = []
+    warnings = [*choice.warnings]
     with workspace("clips") as scratch:
         folder = Path(scratch)
         fonts = fonts_in(folder, settings.font) if settings.video and choice.moments else None
@@ -108,7 +128,8 @@ def make_clips(
     reason = choice.reason
     if choice.moments and not clips:
         reason = "None of the clips that were made could be published; the warnings say why."
-    return Clipped(engine=engine, listing=ClipList(clips=clips, reason=reason), files=files, warnings=warnings)
+    listing = ClipList(clips=clips, reason=reason, weights=choice.weights, learned=learned)
+    return Clipped(engine=engine, listing=listing, files=files, warnings=warnings)
 
 
 def _shown(speaker: Speaker, profile: Profile) -> str:
@@ -148,6 +169,9 @@ class _Studio:
         if around.offset_ms + around.length_ms + _CODEC_FRAME_MS < room.last_word_ms:
             return _Made(None, {}, [f"{name} was left out: its words go on after the end of the sound."])
         low, high = (round(limit * 1000) for limit in limits_s(self.settings))
+        if moment.by_hand:
+            length = moment.end_ms - moment.start_ms
+            low, high = min(low, length), max(high, length + _BREATHS_MS)
         start, end = cut_points(around, room, high)
         cut = Cut(((start, end),))
         if self.settings.shorten:
@@ -288,6 +312,7 @@ def _entry(take: _Take, cut: Cut, renditions: Sequence[Rendition]) -> Clip:
         description=moment.description,
         hashtags=list(moment.hashtags),
         lacks=list(moment.lacks),
+        by_hand=moment.by_hand,
         cut_out_s=(cut.end_ms - cut.start_ms - cut.length_ms) / 1000,
         renditions=list(renditions),
     )

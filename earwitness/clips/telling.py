@@ -10,6 +10,7 @@ from earwitness.notes.notes import Notes
 from earwitness.notes.sentences import clean, count_words, terms
 from earwitness.notes.titles import shortened, telling_phrases
 from earwitness.words.cast import Speaker
+from earwitness.words.transcript import is_unsure
 
 _TITLE_CHARS = 60
 _DESCRIPTION_CHARS = 300
@@ -17,6 +18,8 @@ _TAGS = 5
 _AROUND = 30
 """Units before and after a clip that its tags are told from."""
 _COMES_UP = 2
+_MANY_UNSURE = 0.3
+"""A larger share of doubtful words is said."""
 
 
 def reason_for(features: dict[str, float], claims: int, seconds: float) -> str:
@@ -62,22 +65,37 @@ def reason_for(features: dict[str, float], claims: int, seconds: float) -> str:
 
 
 def title_of(judge: Judge, units: Sequence[Unit], first: int, last: int) -> str:
-    """The question it opens with, else its most telling sentence, whole if there is one that is short enough."""
+    """The question it opens with, else its most telling sentence, whole if there is one that is short enough.
+
+    A sentence with a doubtful word is taken only where all have one.
+    """
     if judge.wordless:
         return ""
     asked = clean(units[first].text)
-    if judge.answered(first, last) and len(asked) <= _TITLE_CHARS:
+    unsure = [_doubtful(unit) for unit in units[first : last + 1]]
+    if judge.answered(first, last) and len(asked) <= _TITLE_CHARS and (all(unsure) or not unsure[0]):
         return asked
     told = judge.told
-    ranked = sorted(range(first, last + 1), key=lambda n: (told.words[n] < 4, -told.telling[n], n))
+    ranked = sorted(range(first, last + 1), key=lambda n: (told.words[n] < 4, unsure[n - first], -told.telling[n], n))
     best = told.telling[ranked[0]]
     for place in ranked:
         text = clean(units[place].text)
+        if unsure[place - first] > unsure[ranked[0] - first]:
+            break
         if count_words(text) >= 4 and len(text) <= _TITLE_CHARS and told.telling[place] >= 0.6 * best:
             return text.rstrip(".,;:")
     text = clean(units[ranked[0]].text)
     # a handful of very long words is shortened in the middle of one, so by characters
     return shortened(text, words=max(1, len(text[:_TITLE_CHARS].rsplit(" ", 1)[0].split())), chars=_TITLE_CHARS)
+
+
+def _doubtful(unit: Unit) -> bool:
+    return any(is_unsure(word) for word in unit.words)
+
+
+def _sure(unit: Unit) -> str:
+    """Its text without doubtful words."""
+    return " ".join(word.text for word in unit.words if not is_unsure(word)) if unit.words else unit.text
 
 
 def description_of(
@@ -113,8 +131,11 @@ def _mostly(text: str, inside: set[str]) -> bool:
 
 
 def hashtags_for(units: Sequence[Unit], first: int, last: int, always: Sequence[str]) -> list[str]:
-    """Tags of what the clip is about, as opposed to what is said around it, with `always` after them."""
-    here = " ".join(unit.text for unit in units[first : last + 1])
+    """Tags of what the clip is about, as opposed to what is said around it, with `always` after them.
+
+    None is made of a word that the recogniser doubts.
+    """
+    here = " ".join(_sure(unit) for unit in units[first : last + 1])
     around = [
         " ".join(unit.text for unit in units[max(0, first - _AROUND) : first]),
         " ".join(unit.text for unit in units[last + 1 : last + 1 + _AROUND]),
@@ -133,7 +154,9 @@ def _tells(tag: str, said: Mapping[str, int]) -> bool:
     return said[tag] >= _COMES_UP and not tag.endswith("ly")
 
 
-def context_lacking(judge: Judge, units: Sequence[Unit], first: int, last: int, names: dict[str, str]) -> list[str]:
+def context_lacking(
+    judge: Judge, units: Sequence[Unit], first: int, last: int, names: dict[str, str], *, misheard: bool = False
+) -> list[str]:
     """What a viewer who sees only this does not know, a sentence each.
 
     Args:
@@ -142,10 +165,17 @@ def context_lacking(judge: Judge, units: Sequence[Unit], first: int, last: int, 
         first: unit of the clip.
         last: unit of the clip.
         names: label → name, of those whose name is known.
+        misheard: the recogniser mishears many words.
     """
     found = []
     if judge.wordless:
         return ["Nobody knows its words: listen before you post it."]
+    words = [word for unit in units[first : last + 1] for word in unit.words if not word.estimated]
+    unsure = sum(map(is_unsure, words))
+    if misheard:
+        found.append("Its words are those of the bundled recogniser, which mishears many: listen before you post it.")
+    elif unsure > _MANY_UNSURE * len(words):
+        found.append(f"{unsure} of its {len(words)} words are doubtful: listen before you post it.")
     opens = units[first].text
     grade = opening(opens)
     word = terms(opens)[0] if terms(opens) else ""

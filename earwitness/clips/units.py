@@ -73,6 +73,11 @@ def units_of_turns(turns: Iterable[Turn]) -> list[Unit]:
     return found
 
 
+def span_of(units: Sequence[Unit], first: int, last: int) -> tuple[int, int]:
+    """First start and last end of the units from `first` to `last`, in milliseconds."""
+    return units[first].start_ms, max(unit.end_ms for unit in units[first : last + 1])
+
+
 def straddled(units: Sequence[Unit], at_ms: int, *, words_only: bool) -> bool:
     """Whether a cut at `at_ms` would cut somebody's sentence, or with `words_only` somebody's word.
 

@@ -83,7 +83,7 @@ def add_corrections(bundle: "Bundle", asked: Asked, *, reset: bool = False) -> C
         if bundle.names[label] != name or reset:
             names[label] = name
     try:
-        return Corrections(names=names, merged=merged, edits=[*kept.edits, *new])
+        return Corrections(names=names, merged=merged, edits=[*kept.edits, *new], clips=kept.clips)
     except ValidationError as error:
         raise UsageError(
             f"That can't be corrected so: {error.errors()[0]['msg']}.", "See docs/corrections.md."

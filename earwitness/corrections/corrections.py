@@ -46,6 +46,21 @@ class SpeakerEdit(Record):
     start_s: float = Field(ge=0, description="where it is in the recording")
 
 
+class ClipEdges(Record):
+    """A clip that begins and ends with other sentences than those it was chosen with."""
+
+    was_start_s: float = Field(ge=0, description="where the clip that was chosen begins")
+    was_end_s: float = Field(gt=0, description="where it ends")
+    start_s: float = Field(ge=0, description="start of the first word it should have")
+    end_s: float = Field(gt=0, description="end of the last word it should have")
+
+    @model_validator(mode="after")
+    def _forwards(self) -> "ClipEdges":
+        if self.was_end_s <= self.was_start_s or self.end_s <= self.start_s:
+            raise ValueError("a clip ends after it starts")
+        return self
+
+
 Edit = Annotated[WordEdit | Replacement | SpeakerEdit, Field(discriminator="kind")]
 
 
@@ -58,10 +73,11 @@ class Corrections(Record):
         default_factory=dict, description="diarization label → the label of the same person"
     )
     edits: list[Edit] = Field(default_factory=list, description="in the order in which they apply")
+    clips: list[ClipEdges] = Field(default_factory=list, description="clips that were extended or trimmed")
 
     def __bool__(self) -> bool:
         """Whether there is anything to put right."""
-        return bool(self.names or self.merged or self.edits)
+        return bool(self.names or self.merged or self.edits or self.clips)
 
     @property
     def touch_words(self) -> bool:
@@ -69,8 +85,8 @@ class Corrections(Record):
         return bool(self.merged or self.edits)
 
     def of_words(self) -> "Corrections":
-        """Without names, which decide nothing about words."""
-        return self.model_copy(update={"names": {}})
+        """Without names and edges of clips, which decide nothing about words."""
+        return self.model_copy(update={"names": {}, "clips": []})
 
     @field_validator("schema_version")
     @classmethod

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from earwitness.words.fillers import FILLER
 from earwitness.words.transcript import Utterance
 
 _ABBREVIATIONS = r"(?<!\bMr)(?<!\bMs)(?<!\bDr)(?<!\bSt)(?<!\bMrs)(?<!\bProf)(?<!\bvs)(?<!\be\.g)(?<!\bi\.e)(?<!\b[A-Z])"
@@ -11,9 +12,7 @@ _END = re.compile(rf"(?:{_ABBREVIATIONS}\.|[.][\"”’)\]]|(?<=[.])[.]|[!?…؟
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _MARKER = re.compile(r"\s*(?:\{[^{}]{0,40}\}|\[[a-z _-]{1,30}\]|\([a-z][a-z ,'-]{0,40}\))")
-_FILLER = re.compile(
-    r"(?:(?<=^)|(?<=\s))(?:u+[hm]+|e+rm?|hmm+|mhm)\b\s*[,.…]?\s*|,\s*(?:you know|i mean)\s*(?=,)", re.I
-)
+_FILLER = re.compile(rf"(?:(?<=^)|(?<=\s)){FILLER}\b\s*[,.…]?\s*|,\s*(?:you know|i mean)\s*(?=,)", re.I)
 _REPEAT = re.compile(r"\b([\w']+(?: [\w']+){0,2})\s*(?:--+|—|…|\.\.\.)\s+(?=\1\b)", re.I)
 _STUTTER = re.compile(r"\b(the|a|an|i|to|of|in|and|we|he|she|it|is|was|i'm|my|they),? (?=\1\b)", re.I)
 _OPENER = re.compile(

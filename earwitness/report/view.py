@@ -7,13 +7,12 @@ from typing import Any
 from urllib.parse import quote
 
 from earwitness.archive.findings import Findings
-from earwitness.archive.ledgers import LOW_CONFIDENCE
 from earwitness.archive.record import RecordedSpeaker, RecordingJson
 from earwitness.notes.notes import Notes
 from earwitness.report.speakers import about, conversation_text, speaker_rows
 from earwitness.report.timeline import LANE_HEIGHT, lane_path, overlaps, ticks_of, wave_path
 from earwitness.words.formats import clock_text
-from earwitness.words.transcript import Utterance
+from earwitness.words.transcript import LOW_CONFIDENCE, Utterance
 
 COLOURS = 8
 """Colours that people who see few colours can tell apart (Okabe and Ito); further speakers reuse them."""

@@ -34,6 +34,15 @@ class Word:
     """True where the word could not be aligned and was spread over its segment's speech."""
 
 
+LOW_CONFIDENCE = 0.5
+"""A word that scores lower is doubtful."""
+
+
+def is_unsure(word: Word) -> bool:
+    """Whether the engine doubts a word; an estimated one says nothing about certainty."""
+    return not word.estimated and word.score < LOW_CONFIDENCE
+
+
 @dataclass(frozen=True, slots=True)
 class Utterance:
     """One speaker's run of words."""

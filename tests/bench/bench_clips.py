@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from statistics import median
 
@@ -24,7 +25,7 @@ import earwitness.demo
 from earwitness.audio.ffmpeg import ffmpeg_path
 from earwitness.checks.clips import onset_errors_ms
 from earwitness.clips.captions import cues_of
-from earwitness.clips.choose import Moment, choose_moments
+from earwitness.clips.choose import choose_moments
 from earwitness.clips.clip import Clip
 from earwitness.clips.cutting import Cut, cut_points, joined, room_around, take_out
 from earwitness.clips.fonts import fonts_in
@@ -37,6 +38,7 @@ from earwitness.notes.sentences import sentences_of
 from earwitness.notes.summarize import choose_writer, summarize
 from earwitness.options import ClipSettings, Profile, SummarizeSettings
 from earwitness.storage.store import FileRef
+from earwitness.words.cast import Speaker
 from earwitness.words.punctuation import ends_sentence
 from earwitness.words.transcript import Utterance, Word
 from tests.bench.bench_notes import DATA, read_summary, read_transcript
@@ -166,77 +168,121 @@ def _measure(
     return found, onsets, levels
 
 
+PASSAGE_WORDS = 80
+"""Half a minute."""
+Heard = Sequence[tuple[int, bool]]
+"""Start of each word, and whether the summary tells it."""
+
+
 def salience() -> None:
     """Share of the words heard in clips that the human summary tells, against windows taken by chance."""
-    _print(f"{'session':9} {'told':>6} {'ours':>6} {'random':>7} {'lead':>6} {'longest':>8}  ours/random")
-    sums: dict[str, float] = {}
-    for path in sorted((DATA / "sessions").glob("*.jsonl")):
-        utterances, speakers = read_transcript(path)
-        timed, at = [], 0
-        for utterance in utterances:
-            length = max(1, len(utterance.text.split())) * WORD_MS
-            timed.append(spread(utterance.id, str(utterance.speaker), at, at + length, utterance.text))
-            at += length
-        told = told_by(timed, read_summary(path.with_suffix("").with_suffix(".summary.md")))
-        writing = SummarizeSettings(story=False)
-        notes = summarize(timed, speakers, None, Profile.TABLETOP, writing, choose_writer(writing)).notes
-        clips = ClipSettings(count=10, min_s=12, max_s=60, video=False)
-        chosen = choose_moments(timed, notes, clips, speakers=speakers).moments
-        figures = {"told": share(told, timed, [(0, at)]), "ours": share(told, timed, _spans(chosen))}
-        figures |= baselines(told, timed, [m.end_ms - m.start_ms for m in chosen], at)
-        sums = {key: sums.get(key, 0.0) + value for key, value in figures.items()}
-        _print(_salience_row(path.stem, figures))
-    count = len(list((DATA / "sessions").glob("*.jsonl")))
-    _print(_salience_row("mean", {key: value / count for key, value in sums.items()}))
+    for kind, profile, count in (("sessions", Profile.TABLETOP, 10), ("meetings", Profile.WORKPLACE, 5)):
+        _print(f"{kind:12} {'told':>6} {'ours':>6} {'random':>7} {'lead':>6} {'longest':>8}  ours/random; turns alike")
+        sums: Counter[str] = Counter()
+        alike: Counter[str] = Counter()
+        paths = sorted((DATA / kind).glob("*.jsonl"))
+        for path in paths:
+            timed, speakers, end = _timed_by_words(path)
+            summary = read_summary(path.with_suffix("").with_suffix(".summary.md"))
+            writing = SummarizeSettings(story=False)
+            notes = summarize(timed, speakers, None, profile, writing, choose_writer(writing)).notes
+            clips = ClipSettings(count=count, min_s=12, max_s=60, video=False)
+            chosen = choose_moments(timed, notes, clips, speakers=speakers, profile=profile).moments
+            spans = [(moment.start_ms, moment.end_ms) for moment in chosen]
+            figures = _against_baselines(told_by(timed, summary), timed, spans, end)
+            turns = _against_baselines(alike_by(timed, summary), timed, spans, end)
+            sums.update(figures)
+            alike.update(turns)
+            _print(_salience_row(path.stem, figures, turns))
+        mean = [{key: value / len(paths) for key, value in found.items()} for found in (sums, alike)]
+        _print(_salience_row("mean", *mean))
 
 
-def _salience_row(name: str, found: Mapping[str, float]) -> str:
+def _timed_by_words(path: Path) -> tuple[list[Utterance], list[Speaker], int]:
+    utterances, speakers = read_transcript(path)
+    timed, at = [], 0
+    for utterance in utterances:
+        length = max(1, len(utterance.text.split())) * WORD_MS
+        timed.append(spread(utterance.id, str(utterance.speaker), at, at + length, utterance.text))
+        at += length
+    return timed, speakers, at
+
+
+def _salience_row(name: str, found: Mapping[str, float], turns: Mapping[str, float]) -> str:
     cells = "  ".join(f"{found[key]:6.1%}" for key in ("told", "ours", "random", "lead", "longest"))
-    return f"{name:9} {cells}  {found['ours'] / found['random']:.2f}"
+    ratios = [part["ours"] / part["random"] if part["random"] else 0.0 for part in (found, turns)]
+    return f"{name:12} {cells}  {ratios[0]:.2f}; {ratios[1]:.2f}"
 
 
-def told_by(utterances: Sequence[Utterance], summary: str) -> set[str]:
+def told_by(utterances: Sequence[Utterance], summary: str) -> Heard:
+    """Each sentence of the summary points to the passage most like it (TF-IDF cosine): those passages are told.
+
+    Passages are runs of whole sentences of at least 80 words.
+    """
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    units = units_of(utterances)
+    passages, last = [], 0
+    until = [0, *accumulate(len(unit.words) for unit in units)]
+    for first in range(len(units)):
+        while last < len(units) and until[last] - until[first] < PASSAGE_WORDS:
+            last += 1
+        if until[last] - until[first] >= PASSAGE_WORDS:
+            passages.append((first, last))
+    vectors = TfidfVectorizer(stop_words="english", sublinear_tf=True)
+    texts = vectors.fit_transform(" ".join(unit.text for unit in units[first:last]) for first, last in passages)
+    told: set[int] = set()
+    for column in (texts @ vectors.transform(_lines(summary)).T).T.toarray():
+        if column.max() > 0:
+            told.update(range(*passages[int(column.argmax())]))
+    return [(word.start_ms, place in told) for place, unit in enumerate(units) for word in unit.words]
+
+
+def alike_by(utterances: Sequence[Utterance], summary: str) -> Heard:
     """Turns of five words or more that are much like a sentence of the summary (TF-IDF cosine of 0.2)."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    lines = [s.text for s in sentences_of([Utterance("s", None, None, None, summary)]) if s.words >= 5]
     vectors = TfidfVectorizer(stop_words="english", sublinear_tf=True)
     turns = [utterance for utterance in utterances if len(utterance.words) >= 5]
-    alike = vectors.fit_transform([turn.text for turn in turns]) @ vectors.transform(lines).T
-    return {turn.id for turn, most in zip(turns, alike.max(axis=1).toarray().ravel(), strict=True) if most >= 0.2}
+    alike = vectors.fit_transform([turn.text for turn in turns]) @ vectors.transform(_lines(summary)).T
+    found = {turn.id for turn, most in zip(turns, alike.max(axis=1).toarray().ravel(), strict=True) if most >= 0.2}
+    return [(word.start_ms, word.utterance in found) for utterance in utterances for word in utterance.words]
 
 
-def share(told: set[str], utterances: Sequence[Utterance], spans: Sequence[tuple[int, int]]) -> float:
-    """Of the words that are heard in the spans, those of turns that are told."""
-    heard = [w.utterance in told for u in utterances for w in u.words if any(a <= w.start_ms < b for a, b in spans)]
-    return sum(heard) / max(1, len(heard))
+def _lines(summary: str) -> list[str]:
+    return [s.text for s in sentences_of([Utterance("s", None, None, None, summary)]) if s.words >= 5]
 
 
-def baselines(told: set[str], utterances: Sequence[Utterance], lengths: Sequence[int], end: int) -> dict[str, float]:
-    """Windows as long as ours, each whole of them: at random, from the start on, and on the longest turns."""
+def share(heard: Heard, spans: Sequence[tuple[int, int]]) -> float:
+    """Of the words that are heard in the spans, those that are told."""
+    flags = [told for at, told in heard if any(a <= at < b for a, b in spans)]
+    return sum(flags) / max(1, len(flags))
+
+
+def _against_baselines(
+    heard: Heard, utterances: Sequence[Utterance], spans: Sequence[tuple[int, int]], end: int
+) -> dict[str, float]:
+    """Our clips, and windows as long as ours, each whole: at random, from the start on, and on the longest turns."""
     draw = random.Random(7)
+    lengths = [b - a for a, b in spans]
     starts = [unit.start_ms for unit in units_of(utterances)]
-    flags = [(w.start_ms, w.utterance in told) for u in utterances for w in u.words]
     by_chance = []
     for _ in range(100):
-        spans = [(at, at + length) for length in lengths for at in [draw.choice(starts)] if at + length <= end]
-        heard = [flag for at, flag in flags if any(a <= at < b for a, b in spans)]
-        by_chance.append(sum(heard) / max(1, len(heard)))
+        drawn = [(at, at + length) for length in lengths for at in [draw.choice(starts)] if at + length <= end]
+        by_chance.append(share(heard, drawn))
     lead, at = [], 0
     for length in lengths:
         lead.append((at, at + length))
         at += length
     longest = sorted(utterances, key=lambda u: (-len(u.words), u.start_ms))[: len(lengths)]
-    spans = [(u.start_ms or 0, (u.start_ms or 0) + length) for u, length in zip(longest, lengths, strict=True)]
+    on_them = [(u.start_ms or 0, (u.start_ms or 0) + length) for u, length in zip(longest, lengths, strict=True)]
     return {
+        "told": share(heard, [(0, end)]),
+        "ours": share(heard, spans),
         "random": sum(by_chance) / len(by_chance),
-        "lead": share(told, utterances, lead),
-        "longest": share(told, utterances, spans),
+        "lead": share(heard, lead),
+        "longest": share(heard, on_them),
     }
-
-
-def _spans(moments: Sequence[Moment]) -> list[tuple[int, int]]:
-    return [(moment.start_ms, moment.end_ms) for moment in moments]
 
 
 def rendering(count: int) -> None:
