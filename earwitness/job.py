@@ -141,7 +141,7 @@ def plan_again(folder: Path, options: RunOptions) -> Job:
             )
     settings = {
         stage: {**given, **_given(options, stage)}
-        for stage, given in {"voices": {}, **recorded.settings}.items()
+        for stage, given in {"voices": {}, "memory": {}, **recorded.settings}.items()
         if given is not None
     }
     wanted = read_options({"profile": recorded.profile, **settings})

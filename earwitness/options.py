@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 
 from earwitness.corrections.corrections import Corrections
 from earwitness.errors import UsageError
+from earwitness.memory.settings import MemorySettings
 from earwitness.money.budget import Budget
 
 COLOUR = "^#[0-9A-Fa-f]{6}$"
@@ -324,6 +325,7 @@ class RunOptions(BaseModel):
     align: AlignSettings = Field(default_factory=AlignSettings, description="when each word is said")
     voices: VoiceSettings = Field(default_factory=VoiceSettings, description="who is named by voice")
     summarize: SummarizeSettings = Field(default_factory=SummarizeSettings, description="the notes")
+    memory: MemorySettings = Field(default_factory=MemorySettings, description="what is remembered")
     clip: ClipSettings = Field(default_factory=ClipSettings, description="the clips")
     publish: PublishSettings = Field(default_factory=PublishSettings, description="the bundle")
     budget: Budget = Field(default_factory=Budget, description="what paid services may cost")

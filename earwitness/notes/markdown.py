@@ -1,8 +1,10 @@
 """Notes as a Markdown page for people."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from earwitness.memory.memory import Changes
+from earwitness.memory.telling import HEADING, groups_of, since
 from earwitness.notes.notes import Notes
 from earwitness.words.cast import Speaker
 from earwitness.words.transcript import Utterance
@@ -49,8 +51,22 @@ def notes_markdown(notes: Notes, utterances: Sequence[Utterance], speakers: Sequ
             cited = " ".join(_cited(heard.get(place), place) for place in claim.evidence)
             lines.append(f"- {escape(claim.text)} {cited}{doubt}")
         parts.append("\n".join([f"## {escape(section.heading)}", "", *(lines or ["Nothing was found."])]))
+    if notes.changes:
+        parts.append(_what_changed(notes.changes, heard))
     parts.append(_how_it_was_made(notes))
     return "\n\n".join(parts) + "\n"
+
+
+def _what_changed(changes: Changes, heard: Mapping[str, Utterance]) -> str:
+    parts = [f"## {HEADING}", escape(since(changes))]
+    for group in groups_of(changes):
+        lines = []
+        for line in group.lines:
+            cited = " ".join(_cited(heard.get(place), place) for place in line.evidence)
+            lines.append(f"- {escape(line.text)} {cited}".rstrip())
+        more = [f"- and {group.more} more, in notes.json"] if group.more else []
+        parts.append("\n".join([f"### {group.heading}", "", *lines, *more]))
+    return "\n\n".join(parts)
 
 
 def _how_it_was_made(notes: Notes) -> str:

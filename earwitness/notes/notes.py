@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from earwitness.engines.engine import EngineUse
+from earwitness.memory.memory import Changes, Facts
 from earwitness.schema import SCHEMA_VERSION, Record, StageResult
 
 
@@ -92,6 +93,11 @@ class Notes(Record):
         default_factory=list, description="who read what, where a chat model wrote: proof that nothing was left out"
     )
     labels: list[Label] = Field(default_factory=list, description="kinds of utterances, at a game's table")
+    changes: Changes | None = Field(
+        default=None,
+        exclude_if=lambda changes: changes is None,
+        description="what changed since the earlier recordings of a campaign, show or collection that is remembered",
+    )
 
 
 class Summarized(StageResult):
@@ -99,3 +105,13 @@ class Summarized(StageResult):
 
     engine: EngineUse
     notes: Notes
+    facts: Facts | None = Field(
+        default=None,
+        exclude_if=lambda facts: facts is None,
+        description="what is to be remembered of it, where anything is",
+    )
+
+    def for_clips(self) -> "Summarized":
+        """Without what was before: clips are of this recording alone."""
+        notes = self.notes.model_copy(update={"changes": None})
+        return self.model_copy(update={"notes": notes, "facts": None, "seal": None})
