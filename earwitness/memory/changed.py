@@ -110,9 +110,6 @@ def facts_of(notes: Notes, gatherer: Gatherer, changes: Changes | None) -> Facts
         opened=[item for item in gatherer.opened() if new is None or item.id in new],
         touched=touched,
     )
-            for change in ([*changes.closed, *changes.taken_up] if changes else [])
-        ],
-    )
 
 
 def _new(item: Told) -> Change:
