@@ -10,7 +10,7 @@ from earwitness.memory.threads import Tracer, is_done
 from earwitness.notes.notes import Claim, Notes
 from earwitness.notes.sentences import sentences_of, split_sentences, terms
 from earwitness.notes.titles import names_in, telling_phrases
-from earwitness.notes.wording import OPENERS, obligation, word_set
+from earwitness.notes.wording import DECISION, OPENERS, obligation, word_set
 from earwitness.options import Profile
 from earwitness.profiles import read_profile
 from earwitness.schema import digest_of
@@ -145,7 +145,8 @@ class Gatherer:
     def _thread_kind(self, claim: Claim, listed: bool) -> ThreadKind | None:
         if not claim.supported:
             return None
-        if _DECISIONS.search(claim.section):
+        said_so = self._profile is Profile.WORKPLACE and DECISION.search(claim.text)
+        if _DECISIONS.search(claim.section) or (said_so and _THREADS.search(claim.section)):
             return "decision"
         if _THREADS.search(claim.section):
             return "action" if self._profile is Profile.WORKPLACE else "thread"

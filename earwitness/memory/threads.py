@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from earwitness.memory.memory import Thread
 from earwitness.notes.salience import content_terms
 from earwitness.notes.sentences import sentences_of
-from earwitness.notes.wording import NEGATION
+from earwitness.notes.wording import NEGATION, word_set
 from earwitness.words.transcript import Utterance
 
 _STEM = 5
@@ -112,8 +112,11 @@ def _stems(text: str) -> set[str]:
 
 _IDLE = {
     word[:_STEM]
-    for word in (
-        "bring brought give gave find found send sent make made take took told tell talk need want promise promised "
-        "will must should today tomorrow next week done owner due speaker back thing something somebody people"
-    ).split()
+    for word in word_set(
+        """
+        swear swore sworn vow vowed owe owed promise promised bring brought give gave find found send sent make made
+        take took told tell talk need want will must should today tomorrow next week done owner due speaker back thing
+        something somebody people
+        """
+    )
 }
