@@ -15,9 +15,10 @@ from earwitness.corrections.corrections import Corrections, load_corrections
 from earwitness.engines.engine import EngineUse
 from earwitness.errors import BadRecording, UsageError
 from earwitness.notes.summarize import choose_writer
-from earwitness.options import RunOptions, parse_slice, read_options
+from earwitness.options import RunOptions, read_options
 from earwitness.profiles import resolve
 from earwitness.schema import Record
+from earwitness.spans import parse_slice
 from earwitness.speech.diarize import choose_diarizer
 from earwitness.speech.sidecar import find_sidecar
 from earwitness.speech.transcribe import choose_recogniser

@@ -4,7 +4,6 @@ A setting that says "as the profile says" is filled from `earwitness/profiles/<p
 `earwitness.profiles.resolve`; stage code only ever sees resolved settings.
 """
 
-import re
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -17,6 +16,7 @@ from earwitness.corrections.corrections import Corrections
 from earwitness.errors import UsageError
 from earwitness.memory.settings import MemorySettings
 from earwitness.money.budget import Budget
+from earwitness.spans import parse_slice
 
 COLOUR = "^#[0-9A-Fa-f]{6}$"
 """#RRGGBB."""
@@ -176,6 +176,7 @@ class SummarizeSettings(StageSettings):
     """Writing the notes."""
 
     UNKEYED: ClassVar[frozenset[str]] = StageSettings.UNKEYED | {"timeout_s"}
+    ADDED: ClassVar[Mapping[str, Any]] = {"secrets": [], "private": [], "private_marks": None}
 
     engine: Literal["auto", "extractive", "chat"] = Field(
         default="auto",
@@ -207,6 +208,22 @@ class SummarizeSettings(StageSettings):
     chapters: int | None = Field(default=None, ge=1, le=100, description="number of chapters; empty: by content")
     headings: tuple[str, ...] = by_profile("headings of the notes, in order")
     story: bool = by_profile("also tell it as a story (story.md)")
+    secrets: tuple[str, ...] = Field(
+        default=(), max_length=500, description="names and words that players must not read: notes.players.md"
+    )
+    private: tuple[str, ...] = Field(
+        default=(), max_length=500, description="parts that players must not know, e.g. [1:02:00-1:04:30]"
+    )
+    private_marks: tuple[str, str] | None = Field(
+        default=None, description="words with which somebody begins and ends what players must not know"
+    )
+
+    @field_validator("private")
+    @classmethod
+    def _spans_are_readable(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            parse_slice(text)
+        return value
 
 
 class ClipSettings(StageSettings):
@@ -264,30 +281,6 @@ class PublishSettings(StageSettings):
     """Writing the bundle."""
 
     report: bool = Field(default=True, description="write report.html")
-
-
-_CLOCK = r"(?:(?:(\d+):)?(\d{1,2}):)?(\d+(?:\.\d{1,3})?)"
-_SLICE = re.compile(rf"^\s*{_CLOCK}\s*-\s*{_CLOCK}\s*$")
-
-
-def parse_slice(text: str) -> tuple[int, int]:
-    """`10:00-12:00`, `1:02:03.5-1:03:00` or `90-120` → (start_ms, end_ms).
-
-    Raises:
-        ValueError: not of that form, or empty.
-    """
-    match = _SLICE.match(text)
-    if not match:
-        raise ValueError(f"slice {text!r} is not START-END, such as 10:00-12:00 or 90-120")
-
-    def at(hours: str | None, minutes: str | None, seconds: str) -> int:
-        return (int(hours or 0) * 60 + int(minutes or 0)) * 60_000 + round(float(seconds) * 1000)
-
-    groups = match.groups()
-    start, end = at(*groups[:3]), at(*groups[3:])
-    if end <= start:
-        raise ValueError(f"slice {text!r} ends before it starts")
-    return start, end
 
 
 class RunOptions(BaseModel):

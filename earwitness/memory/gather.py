@@ -2,7 +2,8 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from earwitness.memory.memory import EntityKind, Opened, ThreadKind, Told, key_of
 from earwitness.memory.mentions import Mentions
@@ -16,6 +17,9 @@ from earwitness.profiles import read_profile
 from earwitness.schema import digest_of
 from earwitness.words.cast import Cast, Speaker
 from earwitness.words.transcript import Utterance
+
+if TYPE_CHECKING:
+    from earwitness.notes.private import Censor
 
 _KINDS: dict[str, EntityKind] = {
     "people": "person",
@@ -60,7 +64,7 @@ class Gatherer:
         utterances: the transcript.
         speakers: who the labels are.
         cast: the cast file, if any.
-        private: ids of the utterances that players must not know.
+        censor: tells what players must not know; None: everything may be told.
     """
 
     def __init__(
@@ -69,14 +73,15 @@ class Gatherer:
         utterances: Sequence[Utterance],
         speakers: Sequence[Speaker],
         cast: Cast | None,
-        private: Iterable[str] = (),
+        censor: "Censor | None" = None,
     ) -> None:
         self.mentions = Mentions(utterances)
         self.utterances = utterances
         self._notes = notes
         self._profile = Profile(notes.profile)
         self._heard = {utterance.id: utterance for utterance in utterances}
-        self._private = frozenset(private)
+        self._censor = censor
+        self._private = censor.private if censor else frozenset()
         self._speakers = speakers
         self._known = {key_of(name) for name in _people(speakers, cast)}
         self._known_words = {word for key in self._known for word in key}
@@ -139,7 +144,7 @@ class Gatherer:
             details=details,
             evidence=evidence,
             start_ms=self._heard[evidence[0]].start_ms,
-            secret=not self._private.isdisjoint(evidence),
+            secret=self._censor is not None and not self._censor.passes(text, evidence),
         )
 
     def _thread_kind(self, claim: Claim, listed: bool) -> ThreadKind | None:

@@ -27,8 +27,17 @@ def clock(ms: int | None) -> str:
     return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
 
 
-def notes_markdown(notes: Notes, utterances: Sequence[Utterance], speakers: Sequence[Speaker]) -> str:
-    """Title, abstract, who speaks, chapters, and every claim with its citations and their times."""
+def notes_markdown(
+    notes: Notes, utterances: Sequence[Utterance], speakers: Sequence[Speaker], *, players: bool = False
+) -> str:
+    """Title, abstract, who speaks, chapters, and every claim with its citations and their times.
+
+    Args:
+        notes: the game master's, or the players'.
+        utterances: the transcript.
+        speakers: who the labels are.
+        players: these are for players, who have no file of the story.
+    """
     heard = {utterance.id: utterance for utterance in utterances}
     parts = [f"# {escape(notes.title)}"]
     if notes.abstract:
@@ -53,6 +62,10 @@ def notes_markdown(notes: Notes, utterances: Sequence[Utterance], speakers: Sequ
         parts.append("\n".join([f"## {escape(section.heading)}", "", *(lines or ["Nothing was found."])]))
     if notes.changes:
         parts.append(_what_changed(notes.changes, heard))
+    if notes.story and players:
+        parts += ["## Story", notes.story.strip()]
+    if notes.private:
+        parts.append(f"Players must not know {len(notes.private)} utterances: notes.players.md is made without them.")
     parts.append(_how_it_was_made(notes))
     return "\n\n".join(parts) + "\n"
 
@@ -70,6 +83,8 @@ def _what_changed(changes: Changes, heard: Mapping[str, Utterance]) -> str:
 
 
 def _how_it_was_made(notes: Notes) -> str:
+    if not notes.readings and notes.engine == "chat":
+        return "A language model wrote the sentences above, and they were compared with what was said."
     if not notes.readings:
         return f"{notes.words_read} words were read; every sentence above was said where it points to."
     parts = "1 part" if len(notes.readings) == 1 else f"{len(notes.readings)} parts"

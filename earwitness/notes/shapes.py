@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from earwitness.options import Profile
 
-Kind = Literal["in-world", "rules", "table-talk"]
+Kind = Literal["in-world", "rules", "table-talk", "private"]
 """What an utterance at a game's table is."""
 
 
