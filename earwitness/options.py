@@ -175,7 +175,7 @@ class AlignSettings(StageSettings):
 class SummarizeSettings(StageSettings):
     """Writing the notes."""
 
-    UNKEYED: ClassVar[frozenset[str]] = StageSettings.UNKEYED | {"timeout_s"}
+    UNKEYED: ClassVar[frozenset[str]] = StageSettings.UNKEYED | {"timeout_s", "stream"}
     ADDED: ClassVar[Mapping[str, Any]] = {"secrets": [], "private": [], "private_marks": None}
 
     engine: Literal["auto", "extractive", "chat"] = Field(
@@ -204,6 +204,9 @@ class SummarizeSettings(StageSettings):
         "are read in parts",
     )
     timeout_s: float = Field(default=300, gt=0, le=3_600, description="patience with one answer of the chat engine")
+    stream: bool = Field(
+        default=False, description="have the chat engine's answers sent as they are written, so that progress moves"
+    )
     words: int | None = Field(default=None, ge=20, le=20_000, description="length of the notes; empty: by length")
     chapters: int | None = Field(default=None, ge=1, le=100, description="number of chapters; empty: by content")
     headings: tuple[str, ...] = by_profile("headings of the notes, in order")

@@ -34,6 +34,9 @@ from earwitness.words.transcript import Utterance
 _LEAST_ROOM = 600
 """Tokens of transcript that must fit into a question: the longest line has about as many."""
 _OFF = 0.2
+_LETTERS_A_WORD = 1.5
+"""Of an answer, for a word of the transcript."""
+_TELL_EVERY = 100
 _FALLBACK = EngineUse(name="extractive", version=__version__)
 
 
@@ -163,10 +166,30 @@ def _read_all(work: _Work, total: int, progress: Progress) -> None:
     read = 0
     progress(0.02, f"asking {work.settings.model}: {len(parts)} parts")
     for part in parts:
+        asker.model.heard = _Hearing(progress, read / total, part.words / total, _LETTERS_A_WORD * part.words)
         for noted in asker.read(part, _wanted(work, part, total)):
             _take(work, noted, drafter, total)
             read += noted.part.words
             progress(min(0.99, read / total), f"{read:,} of {total:,} words are noted")
+
+
+@dataclass(slots=True)
+class _Hearing:
+    """Moves the progress while an answer comes in: towards the part's end, and never beyond it."""
+
+    progress: Progress
+    done: float
+    """Share of the words that were noted before."""
+    share: float
+    expected: float
+    """Letters that an answer has, about."""
+    told: int = 0
+
+    def __call__(self, letters: int) -> None:
+        if letters - self.told >= _TELL_EVERY or letters < self.told:
+            self.told = letters
+            come = letters / (letters + self.expected)
+            self.progress(min(0.99, self.done + self.share * come), f"{letters:,} letters of an answer")
 
 
 def _take(work: _Work, noted: Noted, drafter: Drafter, total: int) -> None:
