@@ -244,13 +244,15 @@ class Run:
                 return self.hope(less)
             if pending.stage != "summarize" or (self.job and self.job.settled):
                 raise
-            return self._without(pending.stage, error)
+            self._without(pending.stage, error)
+            return None
         except (ContractBroken, StorageError):
             raise
         except EarwitnessError as error:
             if self.job and pending.stage in self.job.settled:
                 raise
-            return self._without(pending.stage, error)
+            self._without(pending.stage, error)
+            return None
 
     def _without(self, stage: str, error: EarwitnessError) -> None:
         log.warning("%s: %s failed: %s", self.path.name, stage, error)
