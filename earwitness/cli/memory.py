@@ -58,7 +58,7 @@ def show(name: str, as_json: bool) -> None:
             click.echo(f"\n{title}:")
         for thread in threads:
             closed = f", closed in {moment_text(thread.closed)}" if thread.closed else ""
-            click.echo(f"  {thread.text} ({moment_text(thread.opened)}{closed})")
+            click.echo(f"  {thread.id}  {thread.text} ({moment_text(thread.opened)}{closed})")
     if found.entities:
         click.echo("\nNames:")
     for entity in sorted(found.entities, key=lambda item: (-item.recordings, -item.times, item.name)):
@@ -82,6 +82,16 @@ def forget(name: str, recording: str | None, as_json: bool) -> None:
         return
     click.echo(f"{name}: forgot {', '.join(item.source.name for item in gone) or 'nothing'}")
     click.echo("Bundles that say what changed since then still say it: run those recordings again to be rid of that.")
+
+
+@memory.command()
+@click.argument("name")
+@click.argument("thread")
+def settle(name: str, thread: str) -> None:
+    """In what NAME remembers, call THREAD (its id, as show has it) settled: it is not told of any more."""
+    from earwitness.memory.kept import settle as call_settled
+
+    click.echo(f"{name}: settled: {call_settled(name, thread).text}")
 
 
 @memory.command()

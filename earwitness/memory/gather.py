@@ -9,9 +9,10 @@ from earwitness.memory.memory import EntityKind, Opened, ThreadKind, Told, key_o
 from earwitness.memory.mentions import Mentions
 from earwitness.memory.threads import Tracer, is_done
 from earwitness.notes.notes import Claim, Notes
+from earwitness.notes.salience import content_terms
 from earwitness.notes.sentences import sentences_of, split_sentences, terms
 from earwitness.notes.titles import names_in, telling_phrases
-from earwitness.notes.wording import DECISION, OPENERS, obligation, word_set
+from earwitness.notes.wording import DECISION, NEGATION, OPENERS, obligation, word_set
 from earwitness.options import Profile
 from earwitness.profiles import read_profile
 from earwitness.schema import digest_of
@@ -42,6 +43,8 @@ _PROMISED = re.compile(
     r"\b(?:i|we)(?:'ll| will|'ve| have)? (?:\w+ )?(?:promised?|swear|swore|vow(?:ed)?|owed?)\b", re.IGNORECASE
 )
 _MOST_PROMISES = 12
+_TELLING = 3
+"""Words that say what was promised."""
 _TOPICS = 12
 _MOST_NAMES = 60
 _NO_NAMES = (
@@ -130,7 +133,9 @@ class Gatherer:
         made = []
         for sentence in sentences_of(self.utterances):
             text = sentence.text
-            if sentence.words < 7 or text.endswith("?") or not _PROMISED.search(text) or is_done(text):
+            if text.endswith("?") or not _PROMISED.search(text) or NEGATION.search(text) or is_done(text):
+                continue
+            if len(set(content_terms(_PROMISED.sub(" ", text)))) < _TELLING:  # "we'll laugh about it, I promise"
                 continue
             source = self.utterances[sentence.utterance]
             made.append(self._open("thread", text, [source.id], {}))

@@ -43,6 +43,7 @@ class Kept(Record):
     schema_version: str = SCHEMA_VERSION
     scope: str
     recordings: list[KeptRecording] = Field(default_factory=list, description="in the order of their first runs")
+    settled: list[str] = Field(default_factory=list, description="threads that a person called settled")
     renamed: dict[str, str] = Field(default_factory=dict, description="name as it was written → name as it should be")
 
     @property
@@ -184,6 +185,27 @@ def rename(scope: str, old: str, new: str) -> None:
     _altered(scope, alter)
 
 
+def settle(scope: str, thread: str) -> Thread:
+    """Call a thread settled: from now on no recording is told of it.
+
+    Args:
+        scope: the campaign, show or collection.
+        thread: its id.
+
+    Raises:
+        UnknownValue: there is no such thread; lists those that are open.
+        StorageError: it can't be written.
+    """
+
+    def alter(kept: Kept) -> tuple[Kept, Thread]:
+        threads = {item.id: item for item in whole_memory(kept).threads}
+        if thread not in threads:
+            raise UnknownValue.of("thread", thread, threads)
+        return kept.model_copy(update={"settled": [*kept.settled, thread]}), threads[thread]
+
+    return _altered(scope, alter)
+
+
 def fold(kept: Kept, recordings: Sequence[KeptRecording]) -> Memory:
     """What some recordings tell together, one after another."""
     names = {key_of(old): new for old, new in kept.renamed.items()}
@@ -223,7 +245,10 @@ def fold(kept: Kept, recordings: Sequence[KeptRecording]) -> Memory:
                 update={"closed": moment} if touch.state == "closed" else {"taken_up": [*thread.taken_up, moment]}
             )
     return Memory(
-        scope=kept.scope, recordings=earlier, entities=list(entities.values()), threads=list(threads.values())
+        scope=kept.scope,
+        recordings=earlier,
+        entities=list(entities.values()),
+        threads=[thread for thread in threads.values() if thread.id not in kept.settled],
     )
 
 

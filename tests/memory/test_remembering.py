@@ -242,6 +242,10 @@ def test_the_command_line(sessions: list[Path], capsys: pytest.CaptureFixture[st
     assert "2  session-2" in told("list")
     assert "Lorenzo: 2 recordings, last in session-3 at 0:00:30" in told("show", "the nein")
     assert json.loads(told("show", "the nein", "--json"))["recordings"][0]["name"] == "session-1"
+    (mine,) = [line.split()[0] for line in told("show", "the nein").splitlines() if "I swear I will find" in line]
+    assert "I swear I will find" in told("settle", "The Nein", mine)
+    assert "I swear" not in told("show", "The Nein")
+    assert "Use one of" in told("settle", "The Nein", mine, code=2)
     assert "Lorenz" in told("rename", "The Nein", "Lorenzo", "Lorenz")
     assert "session-2" in told("forget", "The Nein", "--recording", "session-2")
     assert "Use one of" in told("forget", "The Nein", "--recording", "session-2", code=2)
