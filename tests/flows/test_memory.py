@@ -43,7 +43,9 @@ def test_a_changed_memory_changes_the_notes_and_nothing_else(short_call: Path, t
     assert stages(changed) == {"summarize", "publish"}, "only the notes and the bundle rest on it"
     notes = json.loads((first.bundle / "notes.json").read_text())
     assert [item["name"] for item in notes["changes"]["earlier"]] == ["pilot"]
-    (taken_up,) = [*notes["changes"]["taken_up"], *notes["changes"]["closed"]]
+    followed = notes["changes"]["taken_up"] + notes["changes"]["closed"]
+    assert len(followed) == 1
+    taken_up = followed[0]
     assert taken_up["text"] == words
     assert taken_up["evidence"]
     page = (first.bundle / "report.html").read_text("utf-8")

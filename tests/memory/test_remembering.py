@@ -14,6 +14,7 @@ from earwitness.memory.kept import Source as Recording
 from earwitness.memory.kept import all_kept, forget, kept_of, recall, remember, rename, whole_memory
 from earwitness.memory.memory import Changes, Facts, Told
 from earwitness.memory.settings import MemorySettings
+from earwitness.memory.threads import is_done
 from earwitness.notes.from_transcript import summarized_transcript
 from earwitness.notes.markdown import notes_markdown
 from earwitness.options import Profile
@@ -222,6 +223,23 @@ def test_what_was_to_be_done_at_work_is_followed(tmp_path: Path) -> None:
     assert (done.kind, done.text, done.evidence) == ("action", f"Ann: {MEETINGS[0][0][1]}", ["u0001"])
     decided = [t.text for t in whole_memory(kept_of("packaging")).threads if t.kind == "decision"]
     assert decided == [f"Bo: {MEETINGS[0][1][1]}"]
+
+
+@pytest.mark.parametrize(
+    ("text", "done"),
+    [
+        ("I sent the contract to Vertex Partners.", True),
+        ("We have found the children.", True),
+        ("I have to find out who sent the contract.", False),
+        ("I will have sent the contract by then.", False),
+        ("I never sent the contract.", False),
+        ("They still haven't found it.", False),
+        ("Have you sent it?", False),
+        ("The contract is on the table.", False),
+    ],
+)
+def test_what_says_that_something_is_done(text: str, done: bool) -> None:
+    assert is_done(text) is done
 
 
 def test_the_command_line(sessions: list[Path], capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ from earwitness.errors import UsageError
 from earwitness.memory.memory import Memory
 from earwitness.notes.markdown import notes_markdown
 from earwitness.notes.notes import Summarized
+from earwitness.notes.private import Censor, Secrets, private_ids
 from earwitness.notes.summarize import choose_writer
 from earwitness.notes.write import write_notes
 from earwitness.options import ClipSettings, Profile, RunOptions, SummarizeSettings
@@ -46,7 +47,7 @@ SECRET = ["raven", "queen", "u0007", "u0008"]
 
 def heard(timed: bool = True) -> list[Utterance]:
     return [
-        Utterance(f"u{n:04d}", label, *((n * 4_000, n * 4_000 + 3_500) if timed else (None, None)), text)
+        Utterance(f"u{n:04d}", label, n * 4_000 if timed else None, n * 4_000 + 3_500 if timed else None, text)
         for n, (label, text) in enumerate(TALK, 1)
     ]
 
@@ -161,7 +162,7 @@ ANSWER = {
 
 
 def test_a_chat_models_words_are_held_back_as_well(service: ChatService) -> None:
-    chat = {"engine": "chat", "model": "a-model", "base_url": service.address, "words": None}
+    chat: dict[str, Any] = {"engine": "chat", "model": "a-model", "base_url": service.address, "words": None}
     made = written(**chat, secrets=["Raven Queen"])
     assert made.notes.private == ["u0003", "u0004", "u0007", "u0008"]
     assert any("Vexhelm" in claim.text for claim in made.notes.claims)
@@ -180,15 +181,35 @@ def test_a_chat_models_words_are_held_back_as_well(service: ChatService) -> None
 def test_clips_show_nothing_private() -> None:
     made = written(private=["0:12-0:19.6"])
     settings = ClipSettings.model_validate({"count": 5, "min_s": 3, "max_s": 30, "video": False, "presets": ["square"]})
-    notes = made.for_clips().notes
-    moments = choose_moments(heard(), notes, settings).moments
-    assert moments
-    for moment in moments:
-        assert {"u0003", "u0004"}.isdisjoint(moment.evidence)
-        assert moment.end_ms <= 12_000 or moment.start_ms >= 19_500
-        assert not [word for word in HIDDEN if word in f"{moment.title} {moment.description}".casefold()]
+    for notes in (made.for_clips().notes, made.notes):
+        moments = choose_moments(heard(), notes, settings).moments
+        assert moments
+        for moment in moments:
+            assert {"u0003", "u0004"}.isdisjoint(moment.evidence)
+            assert moment.end_ms <= 12_000 or moment.start_ms >= 19_500
+    shown = choose_moments(heard(), made.for_clips().notes, settings).moments
+    assert not [
+        word for word in HIDDEN for moment in shown if word in f"{moment.title} {moment.description}".casefold()
+    ]
     free = choose_moments(heard(), made.notes.model_copy(update={"private": []}), settings).moments
     assert any({"u0003", "u0004"} & set(moment.evidence) for moment in free), "they would have been chosen"
+
+
+@pytest.mark.parametrize(
+    ("text", "evidence", "may"),
+    [
+        ("The guards of the city search the wagon.", ["u0009"], True),
+        ("The guards of the city search the wagon.", ["u0009", "u0003"], False),  # said in private
+        ("The guards of the city search the wagon. [u0003]", [], False),
+        ("The silver gates of the towers.", ["u0001"], False),  # a secret of words that are all said in public
+        ("The towers have silver gates.", ["u0001"], True),
+        ("The guards search for the chalice.", ["u0009"], False),  # a word that is said in private only
+    ],
+)
+def test_what_players_may_read(text: str, evidence: list[str], may: bool) -> None:
+    secrets = Secrets(names=(("silver", "gates", "of", "the", "towers"),), spans_ms=((12_000, 19_600),), marks=None)
+    censor = Censor(heard(), private_ids(heard(), secrets), secrets)
+    assert censor.passes(text, evidence) is may
 
 
 def test_the_bundle_has_both_versions(own_home: Path) -> None:
