@@ -37,6 +37,7 @@ def remember(summarized: Summarized | None, run: Run) -> None:
     job = run.job
     if job is None or job.options.memory.scope is None or summarized is None or summarized.facts is None:
         return
+    run.changed = summarized.notes.changes.counts if summarized.notes.changes else None
     try:
         kept.remember(job.options.memory.scope, _source(job), summarized.facts)
     except EarwitnessError as error:

@@ -100,6 +100,7 @@ class Run:
         self.duration_ms: int | None = None
         self.names: list[str] | None = None
         self.estimate: Estimate | None = None
+        self.changed: dict[str, int] | None = None
         self.error: EarwitnessError | None = None
         self._clock = time.perf_counter()
         self._keys: set[str] = set()
@@ -324,6 +325,7 @@ class Run:
             engines={stage: engine.name for stage, engine in self.engines_in_order().items()},
             stages=self.stages,
             warnings=[*self.warnings, *money, *(f"{part.stage} is missing: {part.message}" for part in self.missing)],
+            changed=self.changed,
             estimate=self.estimate,
             error=self._error(),
         )

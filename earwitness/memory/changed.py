@@ -139,7 +139,7 @@ def _back(
             first=entity.first,
             last=entity.last,
             recordings=entity.recordings,
-            secret=entity.secret or named.secret,
+            secret=named.secret,
         )
         found.append((order.get(entity.last.recording, -1), -named.times, change))
     found.sort(key=lambda row: (row[0], row[1], row[2].text))

@@ -122,6 +122,19 @@ def all_kept() -> list[Kept]:
     return sorted(found, key=lambda kept: kept.scope.casefold())
 
 
+def scopes_naming(name: str) -> list[str]:
+    """Campaigns, shows and collections whose memory has a name anywhere; files that can't be read are passed over."""
+    found = []
+    for path in sorted(memory_path().glob("*.json")):
+        try:
+            kept = _parsed(path)
+        except StorageError:
+            continue
+        if name.casefold() in kept.model_dump_json().casefold():
+            found.append(kept.scope)
+    return found
+
+
 def kept_of(scope: str) -> Kept:
     """What one remembers.
 
@@ -234,7 +247,7 @@ def fold(kept: Kept, recordings: Sequence[KeptRecording]) -> Memory:
                     update={
                         "taken_up": [*before.taken_up, moment],
                         "closed": None,
-                        "secret": item.secret or before.secret,
+                        "secret": item.secret and before.secret,
                     }
                 )
         for touch in facts.touched:
@@ -274,7 +287,7 @@ def _with(entity: Entity | None, told: Told, name: str, source: Source, *, again
             "last": last,
             "recordings": entity.recordings + (0 if again else 1),
             "times": entity.times + told.times,
-            "secret": entity.secret or told.secret,
+            "secret": entity.secret and told.secret,
         }
     )
 

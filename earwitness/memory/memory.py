@@ -105,6 +105,12 @@ class Changes(Record):
     still_open: list[Change] = Field(default_factory=list, description="open threads of which nothing is said")
 
     @property
+    def counts(self) -> dict[str, int]:
+        """How many lines there are of each kind."""
+        kinds = ("new", "back", "closed", "taken_up", "opened", "still_open")
+        return {kind: len(getattr(self, kind)) for kind in kinds}
+
+    @property
     def told_here(self) -> list[Change]:
         """Everything that rests on words of this recording."""
         return [*self.new, *self.back, *self.closed, *self.taken_up, *self.opened]

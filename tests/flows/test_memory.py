@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from earwitness.cli.display import describe
 from earwitness.home import memory_path
 from earwitness.memory.kept import Source, forget, kept_of, recall, remember
 from earwitness.memory.memory import Facts, Opened, Told
@@ -41,6 +42,11 @@ def test_a_changed_memory_changes_the_notes_and_nothing_else(short_call: Path, t
 
     changed = run_flow(short_call, **options)
     assert stages(changed) == {"summarize", "publish"}, "only the notes and the bundle rest on it"
+    assert changed.changed is not None
+    assert changed.changed["taken_up"] + changed.changed["closed"] == 1
+    assert "since the recordings before it:" in describe(changed)
+    assert first.changed is None
+    assert "changed" not in first.to_json()
     notes = json.loads((first.bundle / "notes.json").read_text())
     assert [item["name"] for item in notes["changes"]["earlier"]] == ["pilot"]
     followed = notes["changes"]["taken_up"] + notes["changes"]["closed"]
