@@ -1,13 +1,11 @@
 """The notes that players may read hold nothing that they must not know."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from earwitness.archive.bundle import compose_bundle
 from earwitness.clips.choose import choose_moments
 from earwitness.errors import UsageError
 from earwitness.memory.memory import Memory
@@ -20,8 +18,7 @@ from earwitness.options import ClipSettings, Profile, RunOptions, SummarizeSetti
 from earwitness.profiles import resolve
 from earwitness.services import chat_model
 from earwitness.words.cast import Cast, CastMember, Speaker
-from earwitness.words.transcript import Utterance, utterances_of
-from tests.archive.factory import make_findings, stamp, timed_words
+from earwitness.words.transcript import Utterance
 from tests.chat_server import ChatService, chat_server
 
 SPEAKERS = [
@@ -210,19 +207,3 @@ def test_what_players_may_read(text: str, evidence: list[str], may: bool) -> Non
     secrets = Secrets(names=(("silver", "gates", "of", "the", "towers"),), spans_ms=((12_000, 19_600),), marks=None)
     censor = Censor(heard(), private_ids(heard(), secrets), secrets)
     assert censor.passes(text, evidence) is may
-
-
-def test_the_bundle_has_both_versions(own_home: Path) -> None:
-    findings = make_findings()
-    assert findings.summarized is not None
-    secret = Cast(secrets=["Greywater"])
-    utterances = utterances_of(timed_words())
-    wanted = resolve(RunOptions(profile=Profile.TABLETOP)).summarize
-    made = write_notes(
-        utterances, findings.speakers, secret, Profile.TABLETOP, wanted, choose_writer(wanted)
-    ).model_copy(update={"provenance": stamp(0.5)})
-    composed = compose_bundle(findings.model_copy(update={"summarized": made}))
-    assert composed.missing == []
-    for name in ("notes.players.json", "notes.players.md"):
-        assert "greywater" not in composed.files[name].path.read_text("utf-8").casefold()
-    assert json.loads(composed.files["notes.json"].path.read_bytes())["private"]
