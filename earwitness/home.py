@@ -50,6 +50,11 @@ def voices_path() -> Path:
     return home() / "voices"
 
 
+def memory_path() -> Path:
+    """What campaigns, shows and collections remember, readable by their owner only."""
+    return home() / "memory"
+
+
 def scratch_path() -> Path:
     """Unfinished work, on the store's own disk."""
     return store_path() / "tmp"

@@ -19,9 +19,10 @@ from earwitness.corrections.corrections import Corrections, load_corrections
 from earwitness.engines.engine import EngineUse
 from earwitness.errors import BadRecording, UsageError
 from earwitness.notes.summarize import choose_writer
-from earwitness.options import RunOptions, parse_slice, read_options
+from earwitness.options import RunOptions, read_options
 from earwitness.profiles import resolve
 from earwitness.schema import Record
+from earwitness.spans import parse_slice
 from earwitness.speech.diarize import choose_diarizer
 from earwitness.speech.sidecar import find_sidecar
 from earwitness.speech.transcribe import choose_recogniser
@@ -159,7 +160,7 @@ def plan_again(folder: Path, options: RunOptions) -> Job:
             )
     settings = {
         stage: {**given, **_given(options, stage)}
-        for stage, given in {"voices": {}, **recorded.settings}.items()
+        for stage, given in {"voices": {}, "memory": {}, **recorded.settings}.items()
         if given is not None
     }
     wanted = read_options({"profile": recorded.profile, **settings})

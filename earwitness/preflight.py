@@ -77,6 +77,7 @@ def check_machine() -> list[Check]:
         _token,
         _services,
         _keys,
+        _paid,
         _gpu,
         _folders,
         _prefect,
@@ -260,6 +261,12 @@ def _keys() -> Iterator[Check]:
     found = [f"{' and '.join(there)} set"] if there else []
     found += [f"{' and '.join(missing)} not set: only for transcribe.engine=openai or assemblyai"] if missing else []
     yield Check(name="keys of hosted recognisers", state="ok", found="; ".join(found))
+
+
+def _paid() -> Iterator[Check]:
+    from earwitness.paid_services import look_at_paid_services
+
+    yield from look_at_paid_services()
 
 
 def _gpu() -> Iterator[Check]:

@@ -87,6 +87,11 @@ class RunResult(Record):
     engines: dict[str, str] = Field(default_factory=dict, description="stage → engine")
     stages: dict[str, StageRun] = Field(default_factory=dict)
     warnings: list[str] = Field(default_factory=list)
+    changed: dict[str, int] | None = Field(
+        default=None,
+        exclude_if=lambda changed: changed is None,
+        description="how many lines notes.json has of each kind of change since earlier recordings",
+    )
     estimate: Estimate | None = Field(default=None, description="dry runs only")
     error: ErrorInfo | None = None
 

@@ -1,9 +1,12 @@
 """Arithmetic of stretches of time."""
 
+import re
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
+_CLOCK = r"(?:(?:(\d+):)?(\d{1,2}):)?(\d+(?:\.\d{1,3})?)"
+_SLICE = re.compile(rf"^\s*{_CLOCK}\s*-\s*{_CLOCK}\s*$")
 Span = tuple[int, int]
 """Start and end in ms."""
 
@@ -42,3 +45,23 @@ def meets(spans: Sequence[Span], start_ms: int, end_ms: int) -> bool:
     """Whether any of `spans` (merged, sorted) reaches into a stretch."""
     at = bisect_left(spans, end_ms, key=lambda span: span[0])
     return at > 0 and spans[at - 1][1] > start_ms
+
+
+def parse_slice(text: str) -> tuple[int, int]:
+    """`10:00-12:00`, `1:02:03.5-1:03:00` or `90-120` → (start_ms, end_ms).
+
+    Raises:
+        ValueError: not of that form, or empty.
+    """
+    match = _SLICE.match(text)
+    if not match:
+        raise ValueError(f"slice {text!r} is not START-END, such as 10:00-12:00 or 90-120")
+
+    def at(hours: str | None, minutes: str | None, seconds: str) -> int:
+        return (int(hours or 0) * 60 + int(minutes or 0)) * 60_000 + round(float(seconds) * 1000)
+
+    groups = match.groups()
+    start, end = at(*groups[:3]), at(*groups[3:])
+    if end <= start:
+        raise ValueError(f"slice {text!r} ends before it starts")
+    return start, end

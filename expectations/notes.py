@@ -19,14 +19,15 @@ COLUMNS = {
     "evidence": "list",
     "supported": "bool",
 }
-"""`kind`: claim, or chapter (whose evidence is its first and last utterance). `section` is where the claim says it
+"""`kind`: claim, or chapter (whose evidence is its first and last utterance), or
+change (what changed since earlier recordings). `section` is where the claim says it
 stands, `listed_in` the section that lists it; a claim that is only listed has no text."""
 
 EMPTY: str | None = "The notes are empty: nothing was said that could be noted."
 
 
 def frame(notes: Notes) -> pd.DataFrame:
-    """A row a claim, in reading order, then a row a chapter."""
+    """A row a claim, in reading order, then a row a chapter, then a row a change that rests on this recording."""
     listed_in: dict[str, str] = {}
     for section in notes.sections:
         for key in section.claims:
@@ -39,6 +40,10 @@ def frame(notes: Notes) -> pd.DataFrame:
     rows += [
         ("chapter", f"chapter {number}", c.title, None, None, [c.first, c.last], True)
         for number, c in enumerate(notes.chapters, start=1)
+    ]
+    rows += [
+        ("change", f"change {number}", c.text, None, None, list(c.evidence), True)
+        for number, c in enumerate(notes.changes.told_here if notes.changes else (), start=1)
     ]
     types = {name: "object" if type_ == "list" else type_ for name, type_ in COLUMNS.items()}
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(types)

@@ -31,7 +31,9 @@ def process_batch(
     want = batch or BatchOptions()
     items = choose(paths or [], options or RunOptions(), want)
     with one_summary():
-        results = _side_by_side(items, want) if want.at_once > 1 else [_process(item, want) for item in items]
+        # what belongs together is remembered from one recording to the next, so they can't be done at once
+        alone = want.at_once == 1 or any(item.options.memory.scope for item in items)
+        results = [_process(item, want) for item in items] if alone else _side_by_side(items, want)
     show_batch(results)
     tell_of_batch(results)
     return results

@@ -20,13 +20,14 @@ from tasks.correct import put_right
 from tasks.diarize import diarize
 from tasks.findings import gather
 from tasks.listen import listen
+from tasks.memory import remember
 from tasks.plan import plan
 from tasks.preprocess import preprocess
 from tasks.publish import place, publish, without_report
 from tasks.run import Run
 from tasks.speakers import listen_to_speakers
 from tasks.stage import time_limit_s
-from tasks.summarize import summarize
+from tasks.summarize import take_notes
 from tasks.summary import show_result, show_timeline
 from tasks.transcribe import transcribe, vocabulary_for
 from tasks.validate import validate
@@ -105,17 +106,7 @@ def process_recording(path: Path, options: RunOptions | None = None) -> State[Ru
         named = settle_names(speech, diarized, aligned, run)
 
         if aligned is not None:
-            summarized = run.hope(
-                run.start(
-                    summarize,
-                    aligned=aligned,
-                    speakers=named.speakers,
-                    cast=job.cast,
-                    profile=want.profile,
-                    settings=want.summarize,
-                    engine=engines["summarize"],
-                )
-            )
+            summarized = take_notes(aligned, named.speakers, run)
         if listening is None:
             run.skip("clip", because="there is no listening copy to cut clips from")
         else:
@@ -127,7 +118,7 @@ def process_recording(path: Path, options: RunOptions | None = None) -> State[Ru
                     aligned=aligned,
                     diarized=None if aligned else diarized,
                     speakers=named.speakers,
-                    summarized=summarized,
+                    summarized=summarized.for_clips() if summarized else None,
                     profile=want.profile,
                     settings=want.clip,
                     engine=run.use("clip", choose_clip_maker()),
@@ -143,6 +134,7 @@ def process_recording(path: Path, options: RunOptions | None = None) -> State[Ru
         run.lacks(composed.missing)
         bundle, written = place(composed, want.out)
         run.placed(bundle, written=written)
+        remember(summarized, run)
         show_timeline(findings)
 
     show_result(run.result())

@@ -48,7 +48,7 @@ def gather(
         recording_id=run.job.recording_id,
         source_name=run.job.source_name,
         profile=run.options.profile.value,
-        settings={name.strip("_"): _recorded(getattr(run.options, name)) for name in STAGES},
+        settings={name.strip("_"): _recorded(getattr(run.options, name)) for name in STAGES} | _remembered(run),
         engines=run.engines_in_order(),
         validated=validated,
         preprocessed=preprocessed,
@@ -66,6 +66,12 @@ def gather(
         missing=run.missing,
         warnings=run.warnings,
     )
+
+
+def _remembered(run: Run) -> dict[str, Any]:
+    """Where nothing is remembered, there is nothing to record."""
+    memory = run.options.memory
+    return {"memory": memory.model_dump(mode="json")} if memory.scope else {}
 
 
 def _recorded(settings: StageSettings | VoiceSettings) -> dict[str, Any]:

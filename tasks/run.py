@@ -100,6 +100,7 @@ class Run:
         self.duration_ms: int | None = None
         self.names: list[str] | None = None
         self.estimate: Estimate | None = None
+        self.changed: dict[str, int] | None = None
         self.error: EarwitnessError | None = None
         self._clock = time.perf_counter()
         self._keys: set[str] = set()
@@ -234,27 +235,35 @@ class Run:
             ContractBroken: the stage gave wrong data, which says more about us than about the recording.
             StorageError: nothing else could be kept either.
             BudgetExceeded: there is no money for it, and it is not to be done for less: whoever pays has to say more.
+                Notes alone are missing then: what was heard was paid for.
             EarwitnessError: a bundle is made anew that has what the stage makes: it must not lose that.
         """
         try:
             return self.take(pending)
         except (BudgetExceeded, PriceUnknown) as error:
-            return self.hope(self._for_less(pending, error))
+            if (less := self._for_less(pending, error)) is not None:
+                return self.hope(less)
+            if pending.stage != "summarize" or (self.job and self.job.settled):
+                raise
+            self._without(pending.stage, error)
+            return None
         except (ContractBroken, StorageError):
             raise
         except EarwitnessError as error:
             if self.job and pending.stage in self.job.settled:
                 raise
-            log.warning("%s: %s failed: %s", self.path.name, pending.stage, error)
-            part = Missing(stage=pending.stage, code=error.code, message=error.message, remedy=error.remedy)
-            self.missing.append(part)
+            self._without(pending.stage, error)
             return None
 
-    def _for_less(self, pending: Pending[R], error: BudgetExceeded | PriceUnknown) -> Pending[R]:
-        """The stage once more, by what the budget says to go on with; raises the error where that is nothing."""
+    def _without(self, stage: str, error: EarwitnessError) -> None:
+        log.warning("%s: %s failed: %s", self.path.name, stage, error)
+        self.missing.append(Missing(stage=stage, code=error.code, message=error.message, remedy=error.remedy))
+
+    def _for_less(self, pending: Pending[R], error: BudgetExceeded | PriceUnknown) -> Pending[R] | None:
+        """The stage once more, by what the budget says to go on with; None where that is nothing."""
         found = cheaper(pending.inputs["settings"], self.engines[pending.stage], self.options.budget, error)
         if found is None:
-            raise error
+            return None
         log.warning("%s: %s goes on with %s: %s", self.path.name, pending.stage, found.engine.name, error)
         self.warnings.append(f"{pending.stage} went on with {found.engine.name}: {found.engine.reason}.")
         self.use(pending.stage, found.engine)
@@ -316,6 +325,7 @@ class Run:
             engines={stage: engine.name for stage, engine in self.engines_in_order().items()},
             stages=self.stages,
             warnings=[*self.warnings, *money, *(f"{part.stage} is missing: {part.message}" for part in self.missing)],
+            changed=self.changed,
             estimate=self.estimate,
             error=self._error(),
         )

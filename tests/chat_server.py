@@ -52,7 +52,7 @@ class Said(Fault):
     refusal: str | None = None
     prompt_tokens: int | None = None
     stall: bool = False
-    """Never answer."""
+    """Never answer, or never go on: with a stream, in the middle of it."""
 
 
 @dataclass
@@ -87,7 +87,7 @@ def chat_server(answer: Answerer, tokens_of: Callable[[str], int] | None = None)
                 self.send_json(400, b'{"error": {"message": "response_format is not supported"}}', {})
                 return
             said = service.faults.pop(0) if service.faults else Said()
-            if said.stall:
+            if said.stall and not asked.get("stream"):
                 service.closing.wait(60)
                 return
             if said.status != 200 or said.body is not None:
@@ -96,9 +96,27 @@ def chat_server(answer: Answerer, tokens_of: Callable[[str], int] | None = None)
                 return
             content = service.answer(question) if said.content is None and said.refusal is None else said.content
             service.paid.append(question)
+            if asked.get("stream"):
+                self.send_stream(_pieces(_completion(question, content, said, service)), said)
+                return
             self.send_json(
                 200, json.dumps(_completion(question, content, said, service)).encode(), said.headers, cut=said.cut
             )
+
+        def send_stream(self, pieces: list[dict[str, Any]], said: Said) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/event-stream")
+            self.send_header("Connection", "close")
+            self.end_headers()
+            self.close_connection = True
+            half = len(pieces) // 2
+            for piece in pieces[:half] if said.cut or said.stall else pieces:
+                self.wfile.write(f"data: {json.dumps(piece)}\n\n".encode())
+                self.wfile.flush()
+            if said.stall:
+                service.closing.wait(60)
+            elif not said.cut:
+                self.wfile.write(b"data: [DONE]\n\n")
 
     with serving(Handler) as address:
         service.address = f"{address}/v1"
@@ -126,3 +144,27 @@ def _completion(question: Question, content: Any, said: Said, service: ChatServi
         "choices": [{"index": 0, "message": message, "finish_reason": said.finish}],
         "usage": {"prompt_tokens": read, "completion_tokens": wrote, "total_tokens": read + wrote},
     }
+
+
+def _pieces(completion: dict[str, Any]) -> list[dict[str, Any]]:
+    """A completion as a server streams it: some letters at a time, then why it ended, then what it took."""
+    (choice,) = completion["choices"]
+    message = choice["message"]
+    frame = {key: completion[key] for key in ("id", "created", "model")} | {"object": "chat.completion.chunk"}
+
+    def piece(delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
+        return {**frame, "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
+
+    found = [piece({"role": "assistant", "content": ""})]
+    for number, call in enumerate(message.get("tool_calls", [])):
+        text = call["function"]["arguments"]
+        head = {"index": number, "id": call["id"], "type": "function"}
+        found.append(piece({"tool_calls": [{**head, "function": {"name": call["function"]["name"], "arguments": ""}}]}))
+        for start in range(0, len(text), 40):
+            part = {"index": number, "function": {"arguments": text[start : start + 40]}}
+            found.append(piece({"tool_calls": [part]}))
+    text = message["content"] or ""
+    found += [piece({"content": text[start : start + 40]}) for start in range(0, len(text), 40)]
+    if message["refusal"]:
+        found.append(piece({"refusal": message["refusal"]}))
+    return [*found, piece({}, choice["finish_reason"]), {**frame, "choices": [], "usage": completion["usage"]}]

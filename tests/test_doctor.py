@@ -12,6 +12,8 @@ from click.testing import CliRunner
 
 from earwitness.cli.doctor import doctor
 from earwitness.errors import ExitCode
+from earwitness.money.ledger import Ledger, Spender
+from earwitness.money.prices import Usage
 from earwitness.preflight import Check, check_machine
 
 
@@ -165,3 +167,30 @@ def test_the_command_fails_where_runs_would(monkeypatch: pytest.MonkeyPatch) -> 
     answer = CliRunner().invoke(doctor, [], standalone_mode=False)
     assert answer.return_value == ExitCode.UNAVAILABLE
     assert "Runs will not work here yet: home folder" in answer.stdout
+
+
+def test_keys_and_addresses_of_chat_models_are_named_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://me:word@llm.example.org:8443/v1?token=abc")
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    monkeypatch.setenv("ANTHROPIC_API_KEY_BLOCK", "claude-key")
+    found = named("chat models of OpenAI and its like").found
+    assert found.startswith("OPENAI_API_KEY is set; asked at https://llm.example.org:8443/v1 (OPENAI_BASE_URL)")
+    assert "secret block claude-key" in named("chat models of Anthropic").found
+    for secret in ("sk-secret", "word", "abc"):
+        assert secret not in found
+
+
+def test_budgets_and_what_is_left_of_them(monkeypatch: pytest.MonkeyPatch, own_home: Path) -> None:
+    assert named("budgets").found.startswith("none is set")
+    monkeypatch.setenv("EARWITNESS_BUDGET_DAY_USD", "10")
+    monkeypatch.setenv("EARWITNESS_BUDGET_RUN_TOKENS", "5000")
+    assert "EARWITNESS_BUDGET_DAY_USD: $10.00 of $10.00 left" in named("budgets").found
+    assert "5000 tokens for each recording" in named("budgets").found
+    spender = Spender("run", "talk", "summarize", "me", "podcast")
+    Ledger().reserve(spender, "key", "OpenAI chat", "a-model", Usage(requests=1), 8_500_000, ())
+    found = named("budgets")
+    assert found.state == "warn"
+    assert "EARWITNESS_BUDGET_DAY_USD: $1.50 of $10.00 left" in found.found
+    monkeypatch.setenv("EARWITNESS_BUDGET_DAY_USD", "a lot")
+    assert named("budgets").state == "fail"

@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earwitness.errors import UsageError
-from earwitness.options import Profile, RunOptions, parse_slice, read_options
+from earwitness.options import Profile, RunOptions, read_options
 from earwitness.profiles import resolve
+from earwitness.spans import parse_slice
 from tests.options_page import PAGE, render
 
 

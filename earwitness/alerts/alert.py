@@ -273,6 +273,19 @@ def breaker_open(service: str, *, failures: int, retry_s: float, message: str = 
     )
 
 
+def budget_near(where: str, text: str) -> Alert:
+    """Most of a budget is spent."""
+    return Alert(
+        code="budget-near",
+        severity=Severity.WARNING,
+        title="A budget is nearly used up",
+        what=text,
+        remedy=f"Look at `earwitness costs`; raise {where} before it is reached, or say how to go on: "
+        "budget.at_limit=downgrade.",
+        key=where,
+    )
+
+
 def rehearsal(machine: str) -> Alert:
     """What `earwitness alerts test` sends."""
     return Alert(

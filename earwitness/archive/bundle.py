@@ -224,6 +224,9 @@ def _notes(findings: Findings, utterances: list[Utterance]) -> dict[str, Writer]
         "notes.json": _json(notes),
         "notes.md": _text(notes_markdown(notes, utterances, findings.speakers)),
     }
+    if players := findings.summarized.players:
+        writers["notes.players.json"] = _json(players.notes)
+        writers["notes.players.md"] = _text(notes_markdown(players.notes, utterances, players.speakers, players=True))
     if notes.story:
         writers["story.md"] = _text(notes.story.rstrip() + "\n")
     return writers

@@ -23,6 +23,7 @@ PUBLISHED: dict[str, type[BaseModel]] = {
     "recording.json": RecordingJson,
     "transcript.json": TranscriptJson,
     "notes.json": Notes,
+    "notes.players.json": Notes,
     "clips.json": ClipList,
     "corrections.json": Corrections,
 }

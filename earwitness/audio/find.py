@@ -1,6 +1,7 @@
 """Which recordings a path stands for."""
 
 import os
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -15,6 +16,11 @@ MEDIA_SUFFIXES = frozenset(_ENDINGS.split())
 """Endings that are looked for in a folder; a file named outright may have any."""
 
 _MANIFEST = "manifest-sha256.txt"
+
+
+def _by_number(name: str) -> tuple[list[str | int], str]:
+    """`session 2` before `session 10`."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)], name
 
 
 def check_name(path: Path) -> None:
@@ -48,7 +54,7 @@ def recordings_in(folder: Path, also: Callable[[Path], bool] = lambda path: Fals
             folders.clear()
             continue
         folders[:] = sorted(name for name in folders if not name.startswith((".", "@", "__MACOSX")))
-        for name in sorted(files):
+        for name in sorted(files, key=_by_number):
             path = Path(parent) / name
             if name.startswith(".") or path.is_symlink():
                 continue

@@ -23,6 +23,7 @@ _COMMANDS: Mapping[str, str] = {
     "export": "Write a transcript for other tools: subtitles, Praat, ELAN, scoring.",
     "eval": "Score a bundle against a reference: who spoke when, what was said.",
     "voices": "Enrol voices, so that speakers are named by them; list and erase them.",
+    "memory": "See, correct and erase what is remembered from one recording to the next.",
     "notes": "Write notes from a transcript alone.",
     "costs": "Show what paid services cost, and what is left of the budget.",
     "maintain": "Notice killed runs and see to them; look after the store.",

@@ -74,6 +74,16 @@ class ProgressDisplay:
             self._waiting = None
 
 
+_CHANGED = {
+    "new": "new names",
+    "back": "names back",
+    "closed": "threads closed",
+    "taken_up": "taken up",
+    "opened": "opened or decided",
+    "still_open": "still open",
+}
+
+
 def describe(result: RunResult) -> str:
     """A few lines for a person: what happened, what to mind, where to look."""
     lines = [f"{printable(result.source)}: {result.outcome.value}"]
@@ -92,6 +102,9 @@ def describe(result: RunResult) -> str:
         lines.append(f"  {_minutes(result.duration_s)} of sound in {_minutes(result.seconds)}; speakers: {people}")
         engines = ", ".join(f"{stage} {name}" for stage, name in result.engines.items() if name != "ffmpeg")
         lines.append(f"  engines: {engines}; cost {_dollars(result.cost_usd)}")
+    if result.changed is not None:
+        told = ", ".join(f"{count} {_CHANGED[kind]}" for kind, count in result.changed.items() if count)
+        lines.append(f"  since the recordings before it: {told or 'nothing new'}")
     lines += [f"  mind: {warning}" for warning in result.warnings]
     if result.bundle is not None:
         lines.append(f"  look at {result.bundle / 'report.html'}")

@@ -30,7 +30,7 @@ from earwitness.options import Profile, SummarizeSettings, read_options
     "chosen",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Any setting of the notes, e.g. model=gpt-4o, or of the budget, e.g. budget.run_usd=0.5.",
+    help="Any setting of the notes, e.g. model=gpt-4o, the budget, e.g. budget.run_usd=0.5, or memory.scope=NAME.",
 )
 @click.option("--json", "as_json", is_flag=True, help="notes.json on stdout instead of Markdown.")
 def notes(
@@ -43,7 +43,7 @@ def notes(
 
     values: dict[str, Any] = {}
     for item in chosen:
-        set_value(values, item if item.startswith(("summarize.", "budget.")) else f"summarize.{item}")
+        set_value(values, item if item.startswith(("summarize.", "budget.", "memory.")) else f"summarize.{item}")
     options = read_options(values)
     account = open_account(recording=transcript.stem, stage="summarize", profile=profile, budget=options.budget)
     settings, engine = options.summarize, choose_writer(options.summarize)
@@ -51,7 +51,7 @@ def notes(
     with charged_to(account):
         while True:
             try:
-                made = summarized_transcript(transcript, Profile(profile), words, cast, settings)
+                made = summarized_transcript(transcript, Profile(profile), words, cast, settings, options.memory)
                 break
             except (BudgetExceeded, PriceUnknown) as error:
                 if (less := cheaper(settings, engine, options.budget, error)) is None:

@@ -100,6 +100,7 @@ def list_(as_json: bool) -> int:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 def forget(name: str, as_json: bool) -> None:
     """Erase the voice of NAME, and what names them by it in the checkpoints of this machine."""
+    from earwitness.memory.kept import scopes_naming
     from earwitness.voices.forget import forget_voice
 
     gone = forget_voice(name)
@@ -116,6 +117,8 @@ def forget(name: str, as_json: bool) -> None:
         click.echo("These bundles still name them by voice; run each again to be rid of that:")
         for bundle in gone.bundles:
             click.echo(f"  earwitness run {bundle}")
+    for scope in scopes_naming(name):
+        click.echo(f"What is remembered of {scope} has the name, too: earwitness memory show {scope!r}")
     click.echo("Copies of bundles that were handed out, backups and Prefect's own database are out of reach.")
     if gone.runs:
         click.echo("A run is in progress and may have read the voice before: forget it once more when it has ended.")

@@ -112,7 +112,9 @@ def choose_moments(
     if heard_s < low:
         return Choice([], f"There are {heard_s:.1f} s of talk; a clip has at least {low:g} s.")
     limits = (round(low * 1000), round(high * 1000))
-    candidates = _candidates(units, limits, clean_edges=True) or _candidates(units, limits, clean_edges=False)
+    hidden = _private_spans(units, notes)
+    candidates = _candidates(units, limits, hidden, clean_edges=True)
+    candidates = candidates or _candidates(units, limits, hidden, clean_edges=False)
     if not candidates:
         return Choice([], f"No run of whole sentences lasts between {low:g} and {high:g} s without a cut.")
     judge = Judge(units, notes, sound, speakers, profile)
@@ -174,8 +176,19 @@ def score_of(features: Mapping[str, float], weights: Mapping[str, float]) -> flo
     return round(sum(weights[name] * value for name, value in features.items()) / total, 3)
 
 
-def _candidates(units: Sequence[Unit], limits: tuple[int, int], *, clean_edges: bool) -> list[tuple[int, int]]:
-    """(first, last) unit of every stretch within the limits whose edges cut nobody's sentence (or at least no word)."""
+def _private_spans(units: Sequence[Unit], notes: Notes | None) -> list[tuple[int, int]]:
+    """When something is said that must not get out."""
+    private = set(notes.private) if notes else set()
+    return [(unit.start_ms, unit.end_ms) for unit in units if unit.utterance in private]
+
+
+def _candidates(
+    units: Sequence[Unit], limits: tuple[int, int], hidden: Sequence[tuple[int, int]], *, clean_edges: bool
+) -> list[tuple[int, int]]:
+    """(first, last) unit of every stretch within the limits whose edges cut nobody's sentence (or at least no word).
+
+    None has a part of what is hidden.
+    """
     starts_ok = [not straddled(units, unit.start_ms, words_only=not clean_edges) for unit in units]
     ends_ok = [not straddled(units, unit.end_ms, words_only=not clean_edges) for unit in units]
     found = []
@@ -188,6 +201,8 @@ def _candidates(units: Sequence[Unit], limits: tuple[int, int], *, clean_edges: 
                 break
             is_end = units[last].end_ms >= end
             end = max(end, units[last].end_ms)
+            if any(begin < end and until > opening.start_ms for begin, until in hidden):
+                break
             if is_end and ends_ok[last] and limits[0] <= end - opening.start_ms <= limits[1]:
                 found.append((first, last))
     return found

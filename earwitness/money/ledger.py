@@ -69,8 +69,8 @@ class Reserved:
     """A place in the ledger for one call."""
 
     id: int
-    warnings: list[str]
-    """What has to be said now, once."""
+    warnings: list[tuple[str, str]]
+    """(limit as a user can raise it, what has to be said of it now, once)."""
 
 
 class Ledger:
@@ -131,7 +131,7 @@ class Ledger:
                 if used[limit] + wanted[_COLUMNS[limit.measure]] > limit.most:
                     raise _exceeded(limit, used[limit], wanted[_COLUMNS[limit.measure]], f"{service} ({model})")
             warnings = [
-                text
+                (limit.where, text)
                 for limit in limits
                 if (text := _warning(connection, limit, spender, used[limit] + wanted[_COLUMNS[limit.measure]], now))
             ]

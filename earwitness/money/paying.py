@@ -122,6 +122,15 @@ class Charge:
     """What it took, by its answer; None where that does not say."""
 
 
+NearListener = Callable[[str, str], None]
+_listeners: list[NearListener] = []
+
+
+def on_budget_near(listener: NearListener) -> None:
+    """Call `listener` when 80 % of a limit are spent or set aside: (the limit, what to say); once a period."""
+    _listeners.append(listener)
+
+
 @dataclass(slots=True)
 class Purchase:
     """One call: reserved, then made, then settled or given up."""
@@ -151,8 +160,10 @@ class Purchase:
             self._most,
             (*account.limits, *machine_limits()),
         )
-        for text in reserved.warnings:
+        for where, text in reserved.warnings:
             _log.warning("%s", text)
+            for listener in _listeners:
+                listener(where, text)
         self.place = reserved.id
 
     def make(self, ask: Callable[[], T], tries: int = 1) -> T:

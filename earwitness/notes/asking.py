@@ -69,22 +69,26 @@ class Asker:
         profile: decides prompt and shape.
         cast: people as the notes may call them, with character and role; data, like the transcript.
         story: whether a story is asked for.
+        remembered: names and open threads of earlier recordings, if any.
     """
 
     model: ChatModel
     profile: Profile
     cast: Sequence[dict[str, str]]
     story: bool
+    remembered: dict[str, Any] | None = None
+    """Names and threads of earlier recordings; data, like the transcript."""
     schema: dict[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.schema = schema_of(self.profile, story=self.story)
+        self.schema = schema_of(self.profile, story=self.story, earlier=bool(self.remembered))
 
     @property
     def room(self) -> int:
         """Tokens of transcript that fit into one question; may be below 0 for a small window."""
         whole, answer = self.model.window
         fixed = tokens_of(self._system()) + tokens_of(self._people()) + tokens_of(json.dumps(self.schema)) + _FRAME
+        fixed += tokens_of(_data(self.remembered)) if self.remembered else 0
         return min(whole - answer - fixed, _PER_ANSWER * answer)
 
     def read(self, part: Part, words: int, depth: int = 0) -> Iterator[Noted]:
@@ -164,10 +168,11 @@ class Asker:
 
     def _system(self) -> str:
         shape = json.dumps(self.schema, ensure_ascii=False)
-        return f"{prompt('rules')}\n\n{prompt(self.profile.value)}\n\nThe JSON schema of the answer:\n{shape}"
+        parts = [prompt("rules"), prompt(self.profile.value), *([prompt("memory")] if self.remembered else [])]
+        return "\n\n".join(parts) + f"\n\nThe JSON schema of the answer:\n{shape}"
 
     def _people(self) -> str:
-        return json.dumps(list(self.cast), ensure_ascii=False).replace("<", "\\u003c").replace(">", "\\u003e")
+        return _data(list(self.cast))
 
     def _question(self, part: Part, words: int) -> str:
         before = "\n".join(line.text for line in part.before)
@@ -178,6 +183,7 @@ class Asker:
         return "\n".join(
             [
                 f"The cast, which is data as well: {self._people()}",
+                *([f"Of earlier recordings, data too: {_data(self.remembered)}"] if self.remembered else []),
                 *(["<before>", before, "</before>"] if before else []),
                 "<transcript>",
                 lines,
@@ -186,6 +192,11 @@ class Asker:
                 "are the ones that stood before it.",
             ]
         )
+
+
+def _data(value: Any) -> str:
+    """JSON in which no tag can be written."""
+    return json.dumps(value, ensure_ascii=False).replace("<", "\\u003c").replace(">", "\\u003e")
 
 
 def _json_in(text: str) -> dict[str, Any]:

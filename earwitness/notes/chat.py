@@ -12,9 +12,11 @@ from importlib.resources import files
 from earwitness import __version__
 from earwitness.engines.engine import EngineUse
 from earwitness.errors import UsageError
+from earwitness.memory.memory import Memory
 from earwitness.notes.asking import Asker, Noted, Question
 from earwitness.notes.checking import Checker
 from earwitness.notes.drafting import Draft, Drafter, Sentence
+from earwitness.notes.earlier import Threads, remembered_words
 from earwitness.notes.merging import abstract_of, in_order, labels_of, story_of
 from earwitness.notes.notes import Chapter, Claim, Dropped, Notes, Reading, Section, Summarized
 from earwitness.notes.parts import Part, cut, lines_of
@@ -32,6 +34,9 @@ from earwitness.words.transcript import Utterance
 _LEAST_ROOM = 600
 """Tokens of transcript that must fit into a question: the longest line has about as many."""
 _OFF = 0.2
+_LETTERS_A_WORD = 1.5
+"""Of an answer, for a word of the transcript."""
+_TELL_EVERY = 100
 _FALLBACK = EngineUse(name="extractive", version=__version__)
 
 
@@ -50,8 +55,9 @@ def write(
     settings: SummarizeSettings,
     engine: EngineUse,
     progress: Progress = no_progress,
-) -> Summarized:
-    """Notes by the chat model of `settings`, every sentence checked against what it cites.
+    memory: Memory | None = None,
+) -> tuple[Summarized, Threads | None]:
+    """Notes by the chat model of `settings`, every sentence checked against what it cites, and what it says of threads.
 
     Args:
         utterances: the whole transcript, in reading order; times may be absent.
@@ -61,6 +67,7 @@ def write(
         settings: resolved; `words` is about the length of the main section.
         engine: what `choose_writer` gave.
         progress: told after every part.
+        memory: of earlier recordings, if any: data, like the transcript.
 
     Raises:
         UsageError: the model's window is too small for anything.
@@ -70,12 +77,12 @@ def write(
     floor = summarize(utterances, speakers, cast, profile, plain, _FALLBACK).notes
     total = sum(count_words(utterance.text) for utterance in utterances)
     if not total:
-        return Summarized(engine=engine, notes=floor.model_copy(update={"engine": engine.name}))
-    work = _Work(utterances, speakers, cast, profile, settings, settings.words or usual_length(total))
+        return Summarized(engine=engine, notes=floor.model_copy(update={"engine": engine.name})), None
+    work = _Work(utterances, speakers, cast, profile, settings, settings.words or usual_length(total), memory)
     _read_all(work, total, progress)
     notes = _composed(work, floor, engine, total)
     progress(1.0)
-    return Summarized(engine=engine, notes=notes, warnings=_warnings(work, notes))
+    return Summarized(engine=engine, notes=notes, warnings=_warnings(work, notes)), work.threads
 
 
 @dataclass(slots=True)
@@ -88,6 +95,8 @@ class _Work:
     profile: Profile
     settings: SummarizeSettings
     words: int
+    memory: Memory | None = None
+    threads: Threads | None = None
     sentences: list[Sentence] = field(default_factory=list)
     story: list[Sentence] = field(default_factory=list)
     drafts: list[Draft] = field(default_factory=list)
@@ -135,7 +144,12 @@ def _wanted(work: _Work, part: Part, total: int) -> int:
 
 
 def _planned(work: _Work) -> tuple[Asker, list[Part]]:
-    asker = Asker(ChatModel(work.settings), work.profile, _people(work), work.settings.story)
+    model = ChatModel(work.settings)
+    if work.memory and work.memory.recordings:
+        names = [speaker.character or speaker.name for speaker in work.speakers]
+        work.threads = Threads(work.memory, work.utterances, model.window[0], names)
+    remembered = work.threads.data if work.threads else None
+    asker = Asker(model, work.profile, _people(work), work.settings.story, remembered)
     if asker.room < _LEAST_ROOM:
         raise UsageError(
             f"The window of {work.settings.model} ({asker.model.window[0]:,} tokens) has no room for a transcript.",
@@ -147,20 +161,43 @@ def _planned(work: _Work) -> tuple[Asker, list[Part]]:
 
 def _read_all(work: _Work, total: int, progress: Progress) -> None:
     asker, parts = _planned(work)
-    drafter = Drafter(Checker(work.utterances, work.speakers, work.cast, work.profile), work.headings)
+    known = remembered_words(work.memory)
+    drafter = Drafter(Checker(work.utterances, work.speakers, work.cast, work.profile, known), work.headings)
     read = 0
     progress(0.02, f"asking {work.settings.model}: {len(parts)} parts")
     for part in parts:
+        asker.model.heard = _Hearing(progress, read / total, part.words / total, _LETTERS_A_WORD * part.words)
         for noted in asker.read(part, _wanted(work, part, total)):
             _take(work, noted, drafter, total)
             read += noted.part.words
             progress(min(0.99, read / total), f"{read:,} of {total:,} words are noted")
 
 
+@dataclass(slots=True)
+class _Hearing:
+    """Moves the progress while an answer comes in: towards the part's end, and never beyond it."""
+
+    progress: Progress
+    done: float
+    """Share of the words that were noted before."""
+    share: float
+    expected: float
+    """Letters that an answer has, about."""
+    told: int = 0
+
+    def __call__(self, letters: int) -> None:
+        if letters - self.told >= _TELL_EVERY or letters < self.told:
+            self.told = letters
+            come = letters / (letters + self.expected)
+            self.progress(min(0.99, self.done + self.share * come), f"{letters:,} letters of an answer")
+
+
 def _take(work: _Work, noted: Noted, drafter: Drafter, total: int) -> None:
     reason = noted.reason
     if noted.answer is not None:
         draft = drafter.draft(noted.answer, noted.part)
+        if work.threads:
+            draft.dropped += work.threads.take(noted.answer, noted.part, drafter.checker)
         work.drafts.append(draft)
         if any(sentence.part == work.main for sentence in draft.sentences) or not noted.answer[work.main]:
             work.sentences += draft.sentences

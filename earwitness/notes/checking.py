@@ -45,10 +45,16 @@ class Checker:
         speakers: who the labels are.
         cast: the cast file, if any.
         profile: a game has a narrator, who speaks of others.
+        remembered: words of names that earlier recordings told of.
     """
 
     def __init__(
-        self, utterances: Sequence[Utterance], speakers: Sequence[Speaker], cast: Cast | None, profile: Profile
+        self,
+        utterances: Sequence[Utterance],
+        speakers: Sequence[Speaker],
+        cast: Cast | None,
+        profile: Profile,
+        remembered: Collection[str] = (),
     ) -> None:
         self._heard = {utterance.id: utterance for utterance in utterances}
         self._by_number = {int(digits): key for key in self._heard if (digits := key.lstrip("u")).isdigit()}
@@ -56,6 +62,8 @@ class Checker:
         self._narrators = narrators(utterances, speakers, profile)
         self._people = _people(speakers, cast)
         self._ordinary = _ordinary(utterances)
+        # a name is of use here only if somebody says it here as well
+        self._remembered = Known(frozenset(remembered) & words_of(utterances) if remembered else frozenset())
 
     def ids(self, cited: Sequence[str], handed: Collection[str]) -> tuple[str, ...]:
         """Those of the cited ids that exist and that the writer was handed; `u12`, `[u0012]` and `U0012` are one."""
@@ -98,8 +106,12 @@ class Checker:
         if numbers := [n for n in missing_numbers(text, evidence, self._known) if n != "1"]:
             return Verdict((), f"its evidence has no number {_shown(numbers)}")
         checked = _decapitalised(text, self._ordinary) if title else text
+        doubt = ""
         if names := missing_names(checked, evidence, self._known, self._ordinary):
-            return Verdict((), f"its evidence, and the cast, have no {_shown(names)}")
+            also = Known(self._known.names | self._remembered.names)
+            if missing_names(checked, evidence, also, self._ordinary):
+                return Verdict((), f"its evidence, and the cast, have no {_shown(names)}")
+            doubt = f"{_shown(names)} is remembered and named elsewhere, but not in its evidence"
         if wrong := "" if title else self._wrong_person(text, evidence):
             return Verdict((), wrong)
         share = self._share(text, evidence)
@@ -109,7 +121,7 @@ class Checker:
             return Verdict((), doubt="few of its words are in its evidence")
         if NEGATION.search(text) and not NEGATION.search(said):
             return Verdict((), doubt="it denies something that its evidence does not deny")
-        return Verdict(())
+        return Verdict((), doubt=doubt)
 
     def quote(self, words: str, speaker: str, cited: Sequence[str], handed: Collection[str]) -> Verdict:
         """Check a quotation; its evidence becomes the one utterance that it stands in.

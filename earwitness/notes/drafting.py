@@ -53,7 +53,7 @@ class Drafter:
     """
 
     def __init__(self, checker: Checker, headings: dict[str, str]) -> None:
-        self._checker = checker
+        self.checker = checker
         self._headings = headings
 
     def draft(self, answer: dict[str, Any], part: Part) -> Draft:
@@ -61,7 +61,7 @@ class Drafter:
         draft = Draft()
         handed, own = part.handed, frozenset(part.own)
         for point in self._items(draft, "title", [answer.get("title")], Point):
-            verdict = self._checker.sentence(point.text, point.evidence, handed, title=True)
+            verdict = self.checker.sentence(point.text, point.evidence, handed, title=True)
             if self._passes(draft, "title", point, verdict) and not verdict.doubt:
                 draft.title = Sentence("title", _line(point.text), verdict.evidence)
         for name in self._headings:
@@ -73,10 +73,10 @@ class Drafter:
                 cited = dict.fromkeys(key for sentence in told for key in sentence.evidence)
                 draft.story.append(Sentence("story", " ".join(sentence.text for sentence in told), tuple(cited)))
         for chapter in self._items(draft, "chapters", answer.get("chapters") or [], Chapter):
-            if first := self._checker.ids([chapter.first], own):
+            if first := self.checker.ids([chapter.first], own):
                 draft.chapters.append(chapter.model_copy(update={"first": first[0]}))
         for stretch in self._items(draft, "kinds", answer.get("kinds") or [], Stretch):
-            first, last = (self._checker.ids([key], own) for key in (stretch.first, stretch.last))
+            first, last = (self.checker.ids([key], own) for key in (stretch.first, stretch.last))
             if first and last:
                 draft.stretches.append(stretch.model_copy(update={"first": first[0], "last": last[0]}))
         return draft
@@ -91,7 +91,7 @@ class Drafter:
 
     def _sentences(self, draft: Draft, name: str, item: Point, handed: Collection[str]) -> list[Sentence]:
         if isinstance(item, Quote):
-            verdict = self._checker.quote(item.text, item.speaker, item.evidence, handed)
+            verdict = self.checker.quote(item.text, item.speaker, item.evidence, handed)
             if not self._passes(draft, name, item, verdict):
                 return []
             words = _MARKS.sub("'", _line(item.text).strip('"“”«» '))
@@ -102,7 +102,7 @@ class Drafter:
         if isinstance(item, Action):
             return self._action(draft, name, item, handed)
         if name == "titles":
-            verdict = self._checker.sentence(item.text, item.evidence, handed, title=True)
+            verdict = self.checker.sentence(item.text, item.evidence, handed, title=True)
             passes = self._passes(draft, name, item, verdict)
             return [Sentence(name, _line(item.text), verdict.evidence, verdict.doubt)] if passes else []
         return list(self._plain(draft, name, item, item.text, handed))
@@ -118,7 +118,7 @@ class Drafter:
     ) -> Iterator[Sentence]:
         """Sentence by sentence: one that is wrong takes no other with it."""
         for sentence in _whole_sentences(text):
-            verdict = self._checker.sentence(sentence, item.evidence, handed)
+            verdict = self.checker.sentence(sentence, item.evidence, handed)
             if self._passes(draft, name, item.model_copy(update={"text": sentence}), verdict):
                 yield Sentence(name, _line(sentence), verdict.evidence, verdict.doubt, dict(details or {}))
 
@@ -128,12 +128,12 @@ class Drafter:
             return []
         evidence = found[0].evidence
         details: dict[str, str] = {}
-        if item.owner and not self._checker.is_owner(item.owner, evidence):
+        if item.owner and not self.checker.is_owner(item.owner, evidence):
             why = f"that {item.owner[:60]} will do it is not in its evidence"
             draft.dropped.append(self._drop(name, f"{item.text} (owner: {item.owner})", item.evidence, why))
         elif item.owner:
             details["owner"] = _line(item.owner)
-        if item.due and not self._checker.is_said(item.due, evidence):
+        if item.due and not self.checker.is_said(item.due, evidence):
             why = f"“{item.due[:60]}” is not in its evidence"
             draft.dropped.append(self._drop(name, f"{item.text} (due: {item.due})", item.evidence, why))
         elif item.due:

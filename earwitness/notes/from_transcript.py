@@ -4,12 +4,17 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from earwitness.archive.naming import recording_id
 from earwitness.errors import UsageError
+from earwitness.memory import kept
+from earwitness.memory.settings import MemorySettings
 from earwitness.notes.notes import Notes, Summarized
-from earwitness.notes.summarize import choose_writer, summarize
+from earwitness.notes.summarize import choose_writer
+from earwitness.notes.write import write_notes
 from earwitness.options import Profile, RunOptions, SummarizeSettings
 from earwitness.profiles import resolve
 from earwitness.speech.sidecar import read_transcript
+from earwitness.storage.store import sha256_file
 from earwitness.words.cast import Speaker, load_cast
 from earwitness.words.naming import name_speakers
 from earwitness.words.roles import infer_roles
@@ -46,8 +51,13 @@ def summarized_transcript(
     words: int | None,
     cast_path: Path | None,
     settings: SummarizeSettings | None = None,
+    remembered: MemorySettings | None = None,
 ) -> tuple[Summarized, list[Utterance], list[Speaker]]:
-    """As `notes_from_transcript`, with the warnings and what `notes_markdown` needs beside the notes."""
+    """As `notes_from_transcript`, with the warnings and what `notes_markdown` needs beside the notes.
+
+    With `remembered`, the notes say what changed since earlier transcripts and recordings of its scope, and are
+    remembered themselves.
+    """
     cast = load_cast(cast_path) if cast_path else None
     try:
         given = settings.model_dump(exclude_unset=True) if settings else {}
@@ -70,5 +80,13 @@ def summarized_transcript(
     stated = {label: name for name, label in labels.items()}
     speakers = infer_roles(name_speakers(list(stated), stated, cast, {}), utterances, profile, cast)
     resolved = resolve(options).summarize
-    made = summarize(utterances, speakers, cast, profile, resolved, choose_writer(resolved))
-    return made, utterances, speakers
+    if remembered is None or remembered.scope is None:
+        made = write_notes(utterances, speakers, cast, profile, resolved, choose_writer(resolved))
+        return made, utterances, speakers
+    digest = sha256_file(path)
+    source = kept.Source(digest=digest, recording_id=recording_id(path.name, digest), name=path.stem)
+    memory, warnings = kept.recall(remembered.scope, source, remembered.number)
+    made = write_notes(utterances, speakers, cast, profile, resolved, choose_writer(resolved), memory=memory)
+    if made.facts is not None:
+        kept.remember(remembered.scope, source, made.facts)
+    return made.model_copy(update={"warnings": [*warnings, *made.warnings]}), utterances, speakers

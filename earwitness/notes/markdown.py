@@ -1,8 +1,10 @@
 """Notes as a Markdown page for people."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from earwitness.memory.memory import Changes
+from earwitness.memory.telling import HEADING, groups_of, since
 from earwitness.notes.notes import Notes
 from earwitness.words.cast import Speaker
 from earwitness.words.transcript import Utterance
@@ -25,8 +27,17 @@ def clock(ms: int | None) -> str:
     return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
 
 
-def notes_markdown(notes: Notes, utterances: Sequence[Utterance], speakers: Sequence[Speaker]) -> str:
-    """Title, abstract, who speaks, chapters, and every claim with its citations and their times."""
+def notes_markdown(
+    notes: Notes, utterances: Sequence[Utterance], speakers: Sequence[Speaker], *, players: bool = False
+) -> str:
+    """Title, abstract, who speaks, chapters, and every claim with its citations and their times.
+
+    Args:
+        notes: the game master's, or the players'.
+        utterances: the transcript.
+        speakers: who the labels are.
+        players: these are for players, who have no file of the story.
+    """
     heard = {utterance.id: utterance for utterance in utterances}
     parts = [f"# {escape(notes.title)}"]
     if notes.abstract:
@@ -49,11 +60,31 @@ def notes_markdown(notes: Notes, utterances: Sequence[Utterance], speakers: Sequ
             cited = " ".join(_cited(heard.get(place), place) for place in claim.evidence)
             lines.append(f"- {escape(claim.text)} {cited}{doubt}")
         parts.append("\n".join([f"## {escape(section.heading)}", "", *(lines or ["Nothing was found."])]))
+    if notes.changes:
+        parts.append(_what_changed(notes.changes, heard))
+    if notes.story and players:
+        parts += ["## Story", notes.story.strip()]
+    if notes.private:
+        parts.append(f"Players must not know {len(notes.private)} utterances: notes.players.md is made without them.")
     parts.append(_how_it_was_made(notes))
     return "\n\n".join(parts) + "\n"
 
 
+def _what_changed(changes: Changes, heard: Mapping[str, Utterance]) -> str:
+    parts = [f"## {HEADING}", escape(since(changes))]
+    for group in groups_of(changes):
+        lines = []
+        for line in group.lines:
+            cited = " ".join(_cited(heard.get(place), place) for place in line.evidence)
+            lines.append(f"- {escape(line.text)} {cited}".rstrip())
+        more = [f"- and {group.more} more, in notes.json"] if group.more else []
+        parts.append("\n".join([f"### {group.heading}", "", *lines, *more]))
+    return "\n\n".join(parts)
+
+
 def _how_it_was_made(notes: Notes) -> str:
+    if not notes.readings and notes.engine == "chat":
+        return "A language model wrote the sentences above, and they were compared with what was said."
     if not notes.readings:
         return f"{notes.words_read} words were read; every sentence above was said where it points to."
     parts = "1 part" if len(notes.readings) == 1 else f"{len(notes.readings)} parts"

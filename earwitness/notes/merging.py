@@ -96,7 +96,7 @@ def labels_of(stretches: Sequence[Stretch], utterances: Sequence[Utterance]) -> 
     kinds: list[Kind | None] = [None] * len(utterances)
     for stretch in stretches:
         for number in range(place[stretch.first], place[stretch.last] + 1):
-            kinds[number] = kinds[number] or stretch.kind
+            kinds[number] = "private" if stretch.kind == "private" else kinds[number] or stretch.kind
     found = []
     for kind, run in groupby(range(len(kinds)), key=lambda number: kinds[number]):
         numbers = list(run)

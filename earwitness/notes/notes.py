@@ -5,7 +5,9 @@ from typing import Literal
 from pydantic import Field
 
 from earwitness.engines.engine import EngineUse
+from earwitness.memory.memory import Changes, Facts
 from earwitness.schema import SCHEMA_VERSION, Record, StageResult
+from earwitness.words.cast import Speaker
 
 
 class Claim(Record):
@@ -63,7 +65,7 @@ class Reading(Record):
 class Label(Record):
     """A run of utterances of one kind."""
 
-    kind: Literal["in-world", "rules", "table-talk"]
+    kind: Literal["in-world", "rules", "table-talk", "private"]
     first: str
     last: str
 
@@ -92,6 +94,23 @@ class Notes(Record):
         default_factory=list, description="who read what, where a chat model wrote: proof that nothing was left out"
     )
     labels: list[Label] = Field(default_factory=list, description="kinds of utterances, at a game's table")
+    private: list[str] = Field(
+        default_factory=list,
+        exclude_if=lambda ids: not ids,
+        description="ids of the utterances that players must not know; notes.players.json is made without them",
+    )
+    changes: Changes | None = Field(
+        default=None,
+        exclude_if=lambda changes: changes is None,
+        description="what changed since the earlier recordings of a campaign, show or collection that is remembered",
+    )
+
+
+class PlayersNotes(Record):
+    """The notes without what players must not know (`notes.players.json`, `notes.players.md`)."""
+
+    notes: Notes
+    speakers: list[Speaker] = Field(description="as players may know them")
 
 
 class Summarized(StageResult):
@@ -99,3 +118,19 @@ class Summarized(StageResult):
 
     engine: EngineUse
     notes: Notes
+    players: PlayersNotes | None = Field(
+        default=None,
+        exclude_if=lambda players: players is None,
+        description="for the players at a game's table, where anything is to be kept from them",
+    )
+    facts: Facts | None = Field(
+        default=None,
+        exclude_if=lambda facts: facts is None,
+        description="what is to be remembered of it, where anything is",
+    )
+
+    def for_clips(self) -> "Summarized":
+        """What clips may draw on: this recording alone, and nothing that players must not know."""
+        whole = self.players.notes if self.players else self.notes
+        notes = whole.model_copy(update={"changes": None, "private": self.notes.private})
+        return self.model_copy(update={"notes": notes, "players": None, "facts": None, "seal": None})

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from earwitness.options import Profile
 
-Kind = Literal["in-world", "rules", "table-talk"]
+Kind = Literal["in-world", "rules", "table-talk", "private"]
 """What an utterance at a game's table is."""
 
 
@@ -60,6 +60,13 @@ class Stretch(Shape):
     kind: Kind
     first: str
     last: str
+
+
+class Followed(Point):
+    """What became of a thread of an earlier recording."""
+
+    thread: str = Field(description="its id, as it was handed over")
+    state: Literal["taken up", "done"]
 
 
 class Answer(Shape):
@@ -126,18 +133,27 @@ ITEMS: dict[str, type[Shape]] = {
 """What the items of a list are; of any other list: `Point`."""
 
 
-def schema_of(profile: Profile, *, story: bool) -> dict[str, Any]:
+class _Followed(Shape):
+    earlier: list[Followed]
+
+
+def schema_of(profile: Profile, *, story: bool, earlier: bool = False) -> dict[str, Any]:
     """JSON schema of an answer as services take it: nothing optional, nothing more than it says, no references.
 
     Args:
         profile: what kind of recording it is.
         story: whether a story is asked for.
+        earlier: whether it is asked what became of threads of earlier recordings.
     """
     shape = SHAPES[profile]
     schema = _inlined(shape.model_json_schema(), shape.model_json_schema().get("$defs", {}))
     if not story:
         schema["properties"].pop("story", None)
         schema["required"] = [name for name in schema["required"] if name != "story"]
+    if earlier:
+        more = _inlined(_Followed.model_json_schema(), _Followed.model_json_schema()["$defs"])
+        schema["properties"] |= more["properties"]
+        schema["required"] = [*schema["required"], "earlier"]
     return {**schema, "title": "notes", "description": "Notes on the transcript."}
 
 

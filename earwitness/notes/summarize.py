@@ -92,7 +92,7 @@ def summarize(
     if engine.name == "chat":
         from earwitness.notes.chat import write
 
-        return write(utterances, speakers, cast, profile, settings, engine, progress)
+        return write(utterances, speakers, cast, profile, settings, engine, progress)[0]
     text = _Transcript(utterances, speakers, profile)
     progress(0.1, "reading the transcript")
     lengths = [count_words(utterance.text) for utterance in utterances]

@@ -43,6 +43,16 @@ def telling_phrases(scenes: Sequence[str], count: int = _TOP) -> list[list[str]]
     return titles
 
 
+def names_in(text: str) -> dict[str, int]:
+    """Phrases of up to three words that are written with capitals within sentences → how often."""
+    counts, surface = _candidates(text)
+    found: Counter[str] = Counter()
+    for key, times in counts.items():
+        if _is_name(surface[key]):
+            found[surface[key]] += times
+    return dict(found)
+
+
 def _stems(phrase: str) -> set[str]:
     return {word[:5] for word in phrase.casefold().split()}
 

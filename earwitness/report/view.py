@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from earwitness.archive.findings import Findings
 from earwitness.archive.record import RecordedSpeaker, RecordingJson
+from earwitness.memory.telling import HEADING, groups_of, lines_to_read, since
 from earwitness.notes.notes import Notes
 from earwitness.report.speakers import about, conversation_text, speaker_rows
 from earwitness.report.timeline import LANE_HEIGHT, lane_path, overlaps, ticks_of, wave_path
@@ -57,6 +58,7 @@ def page_view(findings: Findings, recording: RecordingJson, utterances: Sequence
         "notes": notes,
         "sections": _sections(findings, known, numbers, names),
         "chapters": _chapters(findings),
+        "changes": _changes(findings, known, numbers, names),
         "story": story_html(notes.story, known, numbers) if notes and notes.story else None,
         "clips": _clips(findings),
         "clips_reason": findings.clipped.listing.reason if findings.clipped else "",
@@ -121,6 +123,7 @@ def story_html(story: str, known: Mapping[str, Utterance], numbers: Mapping[str,
 def _citation_numbers(notes: Notes) -> dict[str, int]:
     """Utterance → its number, counted in the order in which notes, then story, first cite it."""
     cited = [id_ for claim in notes.claims for id_ in claim.evidence]
+    cited += [id_ for line in lines_to_read(notes.changes) for id_ in line.evidence] if notes.changes else []
     cited += [id_ for group in _STORY_CITATION.findall(notes.story or "") for id_ in re.split(r"[,;\s]+", group)]
     return {id_: number for number, id_ in enumerate(dict.fromkeys(cited), start=1)}
 
@@ -133,12 +136,6 @@ def _sections(
     notes = findings.summarized.notes
     claims = {claim.id: claim for claim in notes.claims}
 
-    def citation(id_: str) -> dict[str, Any]:
-        utterance = known[id_]
-        speaker = names.get(utterance.speaker or "", utterance.speaker or "somebody")
-        at = clock_short(utterance.start_ms) if utterance.start_ms is not None else ""
-        return {"id": id_, "number": numbers[id_], "hint": f"{at} {speaker}: {_shortened(utterance.text)}".strip()}
-
     return [
         {
             "heading": section.heading,
@@ -148,7 +145,7 @@ def _sections(
                     "text": claims[id_].text,
                     "supported": claims[id_].supported,
                     "quote": claims[id_].text.lstrip().startswith(("“", '"', "„", "«")),
-                    "citations": [citation(e) for e in claims[id_].evidence if e in known],
+                    "citations": _citations(claims[id_].evidence, known, numbers, names),
                 }
                 for id_ in section.claims
                 if id_ in claims
@@ -156,6 +153,39 @@ def _sections(
         }
         for section in notes.sections
     ]
+
+
+def _citations(
+    evidence: Sequence[str], known: Mapping[str, Utterance], numbers: Mapping[str, int], names: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    found = []
+    for id_ in evidence:
+        if (utterance := known.get(id_)) is not None:
+            speaker = names.get(utterance.speaker or "", utterance.speaker or "somebody")
+            at = clock_short(utterance.start_ms) if utterance.start_ms is not None else ""
+            hint = f"{at} {speaker}: {_shortened(utterance.text)}".strip()
+            found.append({"id": id_, "number": numbers[id_], "hint": hint})
+    return found
+
+
+def _changes(
+    findings: Findings, known: Mapping[str, Utterance], numbers: Mapping[str, int], names: Mapping[str, str]
+) -> dict[str, Any] | None:
+    changes = findings.summarized.notes.changes if findings.summarized else None
+    if changes is None:
+        return None
+    groups = [
+        {
+            "heading": group.heading,
+            "more": group.more,
+            "lines": [
+                {"text": line.text, "citations": _citations(line.evidence, known, numbers, names)}
+                for line in group.lines
+            ],
+        }
+        for group in groups_of(changes)
+    ]
+    return {"heading": HEADING, "since": since(changes), "groups": groups}
 
 
 def _shortened(text: str, length: int = 110) -> str:

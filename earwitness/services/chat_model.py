@@ -1,13 +1,13 @@
 """Asking a chat model, hosted or your own, for one answer of a stated shape.
 
 Every server that speaks OpenAI's chat-completions protocol will do (OpenAI, Ollama, vLLM ...), and Anthropic where its
-package is installed; LangChain speaks to them. Streaming is off: an answer is there whole, or not at all.
+package is installed; LangChain speaks to them. Streamed or not, an answer is there whole, or not at all.
 """
 
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any, Literal
@@ -29,6 +29,8 @@ USUAL_WINDOW = 16_000
 _MOST_OUTPUT = 16_000
 _RETRIES = 2
 """Of a single call, each out of the budget, with growing pauses or those that the server asks for."""
+_LETTERS_A_TOKEN = 40
+"""More letters than any model writes with so many tokens."""
 _FRAME = 200
 """Tokens that a service puts around messages, at most."""
 _KEYS = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY"}
@@ -100,7 +102,11 @@ class ChatModel:
 
     settings: SummarizeSettings
     _methods: list[str] = field(default_factory=lambda: list(_METHODS))
+    heard: Callable[[int], None] | None = None
+    """Told how many letters of an answer there are, while it is streamed."""
     _temperature: bool = True
+    _counts: bool = True
+    """The server says what a streamed answer took."""
     _window: tuple[int, int] | None = None
 
     @property
@@ -138,6 +144,9 @@ class ChatModel:
                 if status in {400, 422} and not _about_length(error):
                     if self._temperature and "temperature" in str(error).lower():
                         self._temperature = False
+                        continue
+                    if self._counts and "stream_options" in str(error).lower():
+                        self._counts = False
                         continue
                     if len(self._methods) > 1:
                         self._methods.pop(0)
@@ -190,6 +199,8 @@ class ChatModel:
         try:
             # whatever LANGSMITH_TRACING says: the transcript goes where the user sent it, and nowhere else
             with tracing_context(enabled=False):
+                if self.settings.stream:
+                    return self._streamed(self._made(most), messages, schema, method, most)
                 return _answer(_shaped(self._made(most), schema, method).invoke(list(messages)))
         except openai.LengthFinishReasonError as error:
             usage = error.completion.usage
@@ -204,6 +215,29 @@ class ChatModel:
                 "Try again; if it happens again, check summarize.base_url.",
                 service=service_of(self.settings),
             ) from error
+
+    def _streamed(
+        self, model: Any, messages: Sequence[tuple[str, str]], schema: dict[str, Any], method: str, most: int
+    ) -> Answer:
+        """The answer put together from its pieces.
+
+        `timeout_s` is the patience with each piece. A stream that ends without saying why has been cut off: what came
+        of it is thrown away.
+        """
+        # the first step of LangChain's chain is the model with the shape bound to it; the others would wait for the end
+        asked = model if method == "plain" else model.with_structured_output(schema, method=method).first
+        whole: Any = None
+        letters = 0
+        for piece in asked.stream(list(messages)):
+            whole = piece if whole is None else whole + piece
+            letters += len(str(piece.text)) + sum(len(call.get("args") or "") for call in piece.tool_call_chunks)
+            if self.heard:
+                self.heard(letters)
+            if letters > _LETTERS_A_TOKEN * most:
+                raise ValueError("the stream does not end")
+        if whole is None or not (whole.response_metadata.keys() & {"finish_reason", "stop_reason"}):
+            raise ConnectionError("the stream was cut off")
+        return _answer(whole)
 
     def _made(self, most: int) -> Any:
         from langchain.chat_models import init_chat_model
@@ -220,7 +254,8 @@ class ChatModel:
         if self._temperature:
             given["temperature"] = self.settings.temperature
         if provider == "openai":
-            given |= {"use_responses_api": False, "streaming": False, "stream_usage": False}
+            given |= {"use_responses_api": False, "streaming": self.settings.stream}
+            given["stream_usage"] = self.settings.stream and self._counts
         return init_chat_model(name, model_provider=provider, **{k: v for k, v in given.items() if v is not None})
 
     def _explained(self, error: BaseException) -> EarwitnessError:
@@ -300,4 +335,6 @@ def _about_length(error: BaseException) -> bool:
 
 
 def _is_network(error: BaseException) -> bool:
-    return any(base.__name__ == "APIConnectionError" for base in type(error).__mro__)
+    return isinstance(error, ConnectionError) or any(
+        base.__name__ == "APIConnectionError" for base in type(error).__mro__
+    )

@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import Field
 
 from earwitness.errors import EarwitnessError
-from earwitness.home import calls_path, checkpoints_path, home, scratch_path, store_path
+from earwitness.home import calls_path, checkpoints_path, home, memory_path, scratch_path, store_path
 from earwitness.result import ErrorInfo
 from earwitness.schema import Record
 from earwitness.storage.clean import find_waste
@@ -54,6 +54,7 @@ def overview(older_than_s: float, out: Path | None = None) -> Overview:
         _counted("store", store_path(), apart=scratch),
         _counted("checkpoints", checkpoints_path()),
         _counted("calls", calls_path()),
+        _counted("memory", memory_path()),
         _counted("scratch", scratch),
         _counted("models", _hub_cache()),
     ]

@@ -36,6 +36,16 @@ class Cast(Record):
     complete: bool = Field(
         default=True, description="True: nobody else speaks, so the cast gives the number of speakers"
     )
+    secrets: list[str] = Field(
+        default_factory=list,
+        exclude_if=lambda secrets: not secrets,
+        description="names and words that players must not read (docs/notes.md)",
+    )
+    private: list[str] = Field(
+        default_factory=list,
+        exclude_if=lambda spans: not spans,
+        description="parts of the recording that players must not know, e.g. 1:02:00-1:04:30",
+    )
 
 
 class Speaker(Record):

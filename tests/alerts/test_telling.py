@@ -1,5 +1,6 @@
 """One message for one trouble, whichever process has it, and never in the way of the work."""
 
+import json
 import logging
 import os
 import sqlite3
@@ -303,3 +304,21 @@ def test_every_message_says_what_to_do_and_is_of_bearable_length() -> None:
         assert len(one.text(3)) < 3500
         assert "\x1b" not in one.text()
         assert "And 3 more" in one.text(3)
+
+
+def test_a_budget_that_is_nearly_used_up_is_told_once(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    from earwitness.alerts.listeners import tell_of_breakers_and_damage
+    from earwitness.money.paying import Charge, purchase
+    from earwitness.money.prices import Usage
+
+    tell_of_breakers_and_damage()
+    monkeypatch.setenv("EARWITNESS_BUDGET_DAY_REQUESTS", "10")
+    charge = Charge("OpenAI chat", "https://api.openai.com/v1", ("gpt-4o",), Usage(requests=1), lambda _: None)
+    for number in range(10):
+        with purchase(f"call {number}", charge) as buying:
+            buying.unclear()
+        assert wait_for_alerts(10)
+        assert len(receiver.got) == (0 if number < 7 else 1)
+    body = json.loads(receiver.got[0].body)
+    assert (body["code"], body["severity"]) == ("budget-near", "warning")
+    assert "80 % of EARWITNESS_BUDGET_DAY_REQUESTS is spent or set aside" in body["what"]

@@ -17,6 +17,7 @@ from earwitness.archive.json_schema import published_schemas
 from earwitness.archive.naming import ID_PATTERN, STEM_CHARS
 from earwitness.corrections.corrections import Corrections
 from earwitness.errors import ContractBroken
+from earwitness.notes.notes import PlayersNotes
 from earwitness.speech.turns import CountEstimate, Diarized
 from earwitness.words.cast import Speaker
 from tests.archive.factory import PEOPLE, make_findings, timed_words, turns
@@ -215,7 +216,11 @@ def test_a_clip_outside_the_bundle_is_refused(path: str) -> None:
 def test_every_json_file_fits_its_published_schema() -> None:
     jsonschema = import_module("jsonschema")
     corrections = Corrections(names={"SPEAKER_00": "Sam"})
-    composed = compose_bundle(make_findings(warnings=["a", "a"], corrections=corrections))
+    findings = make_findings(warnings=["a", "a"], corrections=corrections)
+    assert findings.summarized is not None
+    players = PlayersNotes(notes=findings.summarized.notes, speakers=findings.speakers)
+    summarized = findings.summarized.model_copy(update={"players": players})
+    composed = compose_bundle(findings.model_copy(update={"summarized": summarized}))
     for path, schema in published_schemas().items():
         jsonschema.Draft202012Validator.check_schema(schema)
         jsonschema.validate(json_of(composed, path), schema)

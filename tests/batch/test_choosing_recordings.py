@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from earwitness.archive.place import MANIFEST
+from earwitness.audio.find import recordings_in
 from earwitness.batch.choose import BatchOptions, choose
 from earwitness.batch.finished import finished, note_finished
 from earwitness.errors import UsageError
@@ -106,3 +107,10 @@ def test_what_was_finished_with_these_options_is_known_until_its_bundle_goes(tmp
     recording.write_text("a.wav")
     (bundle / MANIFEST).unlink()
     assert finished(recording, options) is None
+
+
+def test_sessions_of_a_folder_come_by_their_numbers(tmp_path: Path) -> None:
+    for name in ("session 10.wav", "session 2.wav", "session 1.wav", "2.wav", "intro.wav"):
+        (tmp_path / name).write_bytes(b"RIFF")
+    found = [path.name for path in recordings_in(tmp_path)]
+    assert found == ["2.wav", "intro.wav", "session 1.wav", "session 2.wav", "session 10.wav"]

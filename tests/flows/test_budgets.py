@@ -110,3 +110,35 @@ def test_a_run_stops_at_its_budget_and_the_next_pays_only_the_rest(
     assert recorded["engines"]["summarize"]["degraded"] is True
     assert recorded["settings"]["summarize"]["engine"] == "extractive"
     assert [item["stage"] for item in recorded["receipts"]["items"]] == ["transcribe"]
+
+
+def test_what_was_heard_is_published_when_only_the_notes_are_too_dear(
+    short_call: Path, services: tuple[Service, ChatService], tmp_path: Path
+) -> None:
+    _, written = services
+    options: dict[str, Any] = {
+        **QUICK,
+        "out": tmp_path / "out",
+        "summarize": {"engine": "chat", "model": "a-model", "base_url": written.address},
+    }
+    part = run_flow(short_call, **options, budget={"run_usd": 0.001})
+    assert (part.outcome, part.exit_code, part.cost_usd) == (Outcome.PARTIAL, 7, 0)
+    assert part.error is not None
+    assert part.error.code == "budget"
+    assert "budget.run_usd allows $0.0010" in part.error.message
+    assert part.bundle is not None
+    assert (part.bundle / "transcript.srt").is_file()
+    assert not (part.bundle / "notes.json").exists()
+    recorded = json.loads((part.bundle / "recording.json").read_text())
+    assert [(item["stage"], item["code"]) for item in recorded["missing"]] == [("summarize", "budget")]
+    assert written.asked == []
+
+    whole = run_flow(short_call, **options, budget={"run_usd": 1})
+    assert whole.outcome is Outcome.DONE
+    assert (whole.bundle, len(written.paid)) == (part.bundle, 1)
+    assert (part.bundle / "notes.json").is_file()
+
+    # a bundle that has its notes does not lose them for want of money
+    kept = run_flow(part.bundle, budget={"run_usd": 0}, summarize={"words": 60})
+    assert (kept.outcome, kept.exit_code) == (Outcome.FAILED, 5)
+    assert (part.bundle / "notes.json").is_file()

@@ -176,7 +176,9 @@ def test_it_is_said_once_that_a_limit_is_near(tmp_path: Path) -> None:
     held = limits(day_usd=1)
 
     def said(usd: int) -> list[str]:
-        return ledger.reserve(who(), "", "a service", "a model", Usage(), usd, held).warnings
+        reserved = ledger.reserve(who(), "", "a service", "a model", Usage(), usd, held)
+        assert {where for where, _ in reserved.warnings} <= {"budget.day_usd"}
+        return [text for _, text in reserved.warnings]
 
     assert said(790_000) == []
     assert said(20_000) == ["81 % of budget.day_usd is spent or set aside: $0.81 of $1.00 in 24 hours."]

@@ -134,6 +134,7 @@ def test_the_overview_counts_everything_once(own_home: Path, monkeypatch: pytest
         "store": (2, 150),
         "checkpoints": (1, 2),
         "calls": (0, 0),
+        "memory": (0, 0),
         "scratch": (1, 7),
         "models": (0, 0),
     }
