@@ -221,6 +221,12 @@ class ClipSettings(StageSettings):
     presets: tuple[Literal["tiktok", "reels", "shorts", "youtube", "square", "podcast"], ...] = by_profile(
         "kinds of video to render of each clip; the first decides what is looked for", min_length=1, max_length=6
     )
+    reframe: Literal["blur", "fill", "fit"] = Field(
+        default="blur",
+        description="what is shown of a video recording's own picture where its shape is another. blur: all of it, "
+        "over a blurred copy of itself; fill: its middle, as large as can be; fit: all of it, over the background "
+        "colour",
+    )
     shorten: bool = Field(default=False, description="take out fillers (um, uh) and cut long pauses down")
     colours: tuple[Annotated[str, Field(pattern=COLOUR)], ...] = Field(
         default=(), max_length=20, description="of the speakers, by first appearance, as #RRGGBB; empty: our own"

@@ -15,7 +15,7 @@ from earwitness.words.align import choose_aligner
 from tasks.alerting import LOOKED_AFTER, tell_of_run
 from tasks.align import align, share_out
 from tasks.cast import settle_names
-from tasks.clip import clip
+from tasks.clip import clip, film_of
 from tasks.correct import put_right
 from tasks.diarize import diarize
 from tasks.findings import gather
@@ -60,7 +60,6 @@ def process_recording(path: Path, options: RunOptions | None = None) -> State[Ru
             run.estimate = forecast
             return run.state()
         run.expect(forecast)
-
         limit_s = time_limit_s(want.limits, run.duration_ms)
         cleaning, engine = want.preprocess, engines["preprocess"]
         speech = run.do(preprocess, validated=validated, settings=cleaning, engine=engine, time_limit_s=limit_s)
@@ -132,6 +131,7 @@ def process_recording(path: Path, options: RunOptions | None = None) -> State[Ru
                     settings=want.clip,
                     engine=run.use("clip", choose_clip_maker()),
                     brand=job.brand,
+                    film=film_of(job, validated),
                 )
             )
 

@@ -1,9 +1,11 @@
 """Stage *clip*: moments worth posting."""
 
-from earwitness.audio.facts import ListeningCopy, Preprocessed
+from earwitness.audio.facts import ListeningCopy, Preprocessed, Validated
 from earwitness.clips.clip import Clipped
+from earwitness.clips.film import FilmSource, film_source, open_film
 from earwitness.clips.make import make_clips
 from earwitness.engines.engine import EngineUse
+from earwitness.job import Job
 from earwitness.notes.notes import Summarized
 from earwitness.options import ClipSettings, Profile
 from earwitness.speech.turns import Diarized
@@ -14,7 +16,7 @@ from tasks.progress import stage_progress
 from tasks.stage import stage
 
 
-@stage("clip", version="3", optional=("brand",))
+@stage("clip", version="4", optional=("brand", "film"))
 def clip(
     listening: ListeningCopy,
     speech: Preprocessed,
@@ -26,10 +28,12 @@ def clip(
     settings: ClipSettings,
     engine: EngineUse,
     brand: dict[str, str] | None = None,
+    film: FilmSource | None = None,
 ) -> Clipped:
     """The best windows on sentence edges, rendered with captions; where there are no words, on the edges of turns.
 
-    `brand` has the digests of the artwork and the font that the settings name by their paths.
+    `brand` has the digests of the artwork and the font that the settings name by their paths. `film` says which picture
+    clips show.
     """
     from expectations.clips import frame
 
@@ -43,7 +47,13 @@ def clip(
         stage_progress("clip"),
         profile=profile,
         turns=diarized.turns if diarized else (),
+        film=open_film(film) if film else None,
     )
     return hold_to_contract(
         result, "clips", frame(result), duration_s=speech.duration_ms / 1000, min_s=settings.min_s, max_s=settings.max_s
     )
+
+
+def film_of(job: Job, validated: Validated) -> FilmSource | None:
+    """The recording's own picture, if it has one and clips are to have a picture."""
+    return film_source(job.source, validated) if job.options.clip.video else None

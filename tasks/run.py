@@ -27,6 +27,7 @@ from earwitness.errors import (
     EarwitnessError,
     ExitCode,
     PriceUnknown,
+    RecordingGone,
     StorageError,
     UsageError,
 )
@@ -240,6 +241,9 @@ class Run:
             return self.take(pending)
         except (BudgetExceeded, PriceUnknown) as error:
             return self.hope(self._for_less(pending, error))
+        except RecordingGone as error:
+            self.warnings.append(f"{error.message} They show a waveform. {error.remedy}")
+            return self.hope(pending.again({"film": None}))
         except (ContractBroken, StorageError):
             raise
         except EarwitnessError as error:

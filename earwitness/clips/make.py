@@ -1,10 +1,15 @@
 """From words and sound to clips that are ready to post."""
 
+import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+
+import numpy as np
 
 from earwitness.audio.ffmpeg import ffmpeg_info
 from earwitness.checks.clips import check_clip
@@ -13,6 +18,7 @@ from earwitness.clips.captions import cues_of, literal, srt
 from earwitness.clips.choose import Moment, choose_moments
 from earwitness.clips.clip import Clip, ClipList, Clipped, Rendition
 from earwitness.clips.cutting import Cut, Piece, cut_points, joined, room_around, shortened, take_out
+from earwitness.clips.film import Film, Shot, can_map_colours, shape_at
 from earwitness.clips.fonts import Fonts, fonts_in, nobody_has
 from earwitness.clips.picture import Look, Scene, artwork_box, measure_of, room_for_lines
 from earwitness.clips.presets import Preset, limits_s, wanted
@@ -63,6 +69,7 @@ def make_clips(
     progress: Progress = no_progress,
     profile: Profile = Profile.TABLETOP,
     turns: Sequence[Turn] = (),
+    film: Film | None = None,
 ) -> Clipped:
     """Choose, cut, level and caption clips.
 
@@ -76,6 +83,7 @@ def make_clips(
         progress: told how far it is.
         profile: a podcast's clips are as loud as podcasts are.
         turns: who speaks when.
+        film: the recording's own picture, if clips are to show it.
 
     Raises:
         UsageError: artwork or font can't be used, or the limits leave no clip possible.
@@ -96,9 +104,10 @@ def make_clips(
     with workspace("clips") as scratch:
         folder = Path(scratch)
         fonts = fonts_in(folder, settings.font) if settings.video and choice.moments else None
-        studio = _Studio(audio, units, names, settings, sound, profile, folder, fonts)
-        for number, moment in enumerate(choice.moments, 1):
-            made = studio.make(f"clip-{number}", moment)
+        studio = _Studio(audio, units, names, settings, sound, profile, folder, fonts, film)
+        if film is not None and film.wide_range and choice.moments and not can_map_colours():
+            warnings.append("The clips' colours are pale: the picture is HDR, and this ffmpeg has no zscale.")
+        for number, made in enumerate(studio.make_all(choice.moments), 1):
             warnings += made.warnings
             if made.clip is not None:
                 clips.append(made.clip)
@@ -140,6 +149,22 @@ class _Studio:
     profile: Profile
     folder: Path
     fonts: Fonts | None
+    film: Film | None
+
+    def make_all(self, moments: Sequence[Moment]) -> Iterator[_Made]:
+        """The clips in order, some of them made at once: while one is measured or checked, another is encoded."""
+        with ThreadPoolExecutor(_at_once(), thread_name_prefix="clips") as pool:
+            started = [
+                # each in a context of its own, which knows the run that may be interrupted
+                pool.submit(copy_context().run, self.make, f"clip-{number}", moment)
+                for number, moment in enumerate(moments, 1)
+            ]
+            try:
+                for clip in started:
+                    yield clip.result()
+            finally:
+                for clip in started:
+                    clip.cancel()
 
     def make(self, name: str, moment: Moment) -> _Made:
         """Cut, render and check one clip in every preset that was asked for."""
@@ -158,8 +183,9 @@ class _Studio:
         if any(unit.text for unit in said):
             captions = self.folder / f"{name}.srt"
             captions.write_text(srt(cues_of(said, 0, cut.length_ms), self.names), "utf-8")
-        take = _Take(name, moment, piece, cut.length_ms, said, captions)
-        renditions, files, warnings = [], {}, []
+        shot, warnings = self._shot(name, cut)
+        take = _Take(name, moment, piece, cut.length_ms, said, captions, shot)
+        renditions, files = [], {}
         told = self._boxes_shown(take)
         warnings += told
         presets: Sequence[Preset | None] = (None,) if told else wanted(self.settings) or (None,)
@@ -174,6 +200,15 @@ class _Studio:
         if captions is not None:
             files[f"clips/{captions.name}"] = captions
         return _Made(_entry(take, cut, renditions), files, warnings)
+
+    def _shot(self, name: str, cut: Cut) -> tuple[Shot | None, list[str]]:
+        """What of the recording's own picture the clip shows, and why it shows none where there should be some."""
+        if self.film is None or self.fonts is None:
+            return None, []
+        shape = shape_at(self.film, cut)
+        if shape is None:
+            return None, [f"{name} shows a waveform: the recording has no picture there that can be decoded."]
+        return Shot(self.film, cut, shape, self.settings.reframe), []
 
     def _boxes_shown(self, take: "_Take") -> list[str]:
         """Why there can be no picture: letters that no font has would be drawn as empty boxes."""
@@ -220,7 +255,7 @@ class _Studio:
         else:
             several = len(self.settings.presets) > 1
             path = self.folder / (f"{take.name}-{preset.name}.mp4" if several else f"{take.name}.mp4")
-            encode_picture(self._scene(take, preset, heard), heard, path)
+            encode_picture(self._scene(take, preset, heard), heard, path, take.shot)
         samples = decoded(path)
         measured = (loudness_of(samples), true_peak_dbtp(samples))
         size = preset.size if preset else None
@@ -251,10 +286,11 @@ class _Studio:
             title=take.moment.title,
             names=self.names,
             length_ms=take.length_ms,
-            levels=levels_of_clip(heard),
+            levels=np.zeros(0, np.float32) if take.shot else levels_of_clip(heard),
             fonts=self.fonts,
             look=look,
             artwork=settings.artwork is not None and artwork_box(preset) is not None,
+            over_film=take.shot is not None,
         )
 
 
@@ -269,6 +305,13 @@ class _Take:
     said: Sequence[Unit]
     """On the clip's clock."""
     captions: Path | None
+    shot: Shot | None
+    """Of the recording's own picture."""
+
+
+def _at_once() -> int:
+    """Clips in the making: an encoder keeps two processors busy, apart from when its clip is measured."""
+    return max(2, min(4, (os.cpu_count() or 1) // 2))
 
 
 def _entry(take: _Take, cut: Cut, renditions: Sequence[Rendition]) -> Clip:

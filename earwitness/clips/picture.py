@@ -53,6 +53,8 @@ class Scene:
     look: Look = field(default_factory=Look)
     artwork: bool = False
     """Whether the artwork takes the middle of an upright picture."""
+    over_film: bool = False
+    """Whether the recording's own picture lies under it: letters then need a wider rim."""
 
 
 def measure_of(preset: Preset, fonts: Fonts) -> Measure:
@@ -123,8 +125,11 @@ def _name_from_bottom(preset: Preset) -> int:
     return preset.bottom + round(2.35 * preset.font_size)
 
 
-def _style(scene: Scene, size: float, place: int, down: int, outline: float = 3) -> "SSAStyle":
+def _style(scene: Scene, size: float, place: int, down: int, outline: float | None = None) -> "SSAStyle":
     import pysubs2
+
+    if outline is None:
+        outline = 6 if scene.over_film else 3
 
     return pysubs2.SSAStyle(
         fontname=scene.fonts.family,
