@@ -104,7 +104,7 @@ def make_clips(
     with workspace("clips") as scratch:
         folder = Path(scratch)
         fonts = fonts_in(folder, settings.font) if settings.video and choice.moments else None
-        studio = _Studio(audio, units, names, settings, sound, profile, folder, fonts, film)
+        studio = Studio(audio, units, names, settings, sound, profile, folder, fonts, film)
         if film is not None and film.wide_range and choice.moments and not can_map_colours():
             warnings.append("The clips' colours are pale: the picture is HDR, and this ffmpeg has no zscale.")
         for number, made in enumerate(studio.make_all(choice.moments), 1):
@@ -128,7 +128,7 @@ def _shown(speaker: Speaker, profile: Profile) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Made:
+class Made:
     """What became of a moment."""
 
     clip: Clip | None
@@ -138,7 +138,7 @@ class _Made:
 
 
 @dataclass(frozen=True, slots=True)
-class _Studio:
+class Studio:
     """What all clips of a recording are made with."""
 
     audio: Path
@@ -151,7 +151,7 @@ class _Studio:
     fonts: Fonts | None
     film: Film | None
 
-    def make_all(self, moments: Sequence[Moment]) -> Iterator[_Made]:
+    def make_all(self, moments: Sequence[Moment]) -> Iterator[Made]:
         """The clips in order, some of them made at once: while one is measured or checked, another is encoded."""
         with ThreadPoolExecutor(_at_once(), thread_name_prefix="clips") as pool:
             started = [
@@ -166,12 +166,12 @@ class _Studio:
                 for clip in started:
                     clip.cancel()
 
-    def make(self, name: str, moment: Moment) -> _Made:
+    def make(self, name: str, moment: Moment) -> Made:
         """Cut, render and check one clip in every preset that was asked for."""
         room = room_around(moment.start_ms, moment.end_ms, self.units)
         around = take_out(self.audio, room, self.folder, name)
         if around.offset_ms + around.length_ms + _CODEC_FRAME_MS < room.last_word_ms:
-            return _Made(None, {}, [f"{name} was left out: its words go on after the end of the sound."])
+            return Made(None, {}, [f"{name} was left out: its words go on after the end of the sound."])
         low, high = (round(limit * 1000) for limit in limits_s(self.settings))
         start, end = cut_points(around, room, high)
         cut = Cut(((start, end),))
@@ -196,10 +196,10 @@ class _Studio:
                 renditions.append(rendition)
                 files[rendition.path] = path
         if not renditions:
-            return _Made(None, {}, warnings)
+            return Made(None, {}, warnings)
         if captions is not None:
             files[f"clips/{captions.name}"] = captions
-        return _Made(_entry(take, cut, renditions), files, warnings)
+        return Made(_entry(take, cut, renditions), files, warnings)
 
     def _shot(self, name: str, cut: Cut) -> tuple[Shot | None, list[str]]:
         """What of the recording's own picture the clip shows, and why it shows none where there should be some."""

@@ -220,9 +220,9 @@ def encode_picture(scene: Scene, sound: Path, target: Path, shot: Shot | None = 
 
 def _changes(drawn: "SSAFile") -> str:
     """A condition of ffmpeg's: the frames at which something appears or goes, and one a second."""
-    at = sorted({-(-ms * FRAME_RATE // 1000) for event in drawn for ms in (event.start, event.end)})
-    # ASS counts in hundredths, so that rounding may bring a change a frame early
-    frames = sorted({frame + early for frame in at for early in (-1, 0)})
+    # ASS counts in hundredths, so that rounding may bring a change forward
+    at = {ms - early for event in drawn for ms in (event.start, event.end) for early in (0, 9)}
+    frames = sorted({max(0, -(-ms * FRAME_RATE // 1000)) for ms in at})
     runs: list[tuple[int, int]] = []
     for frame in frames:
         if runs and frame == runs[-1][1] + 1:
