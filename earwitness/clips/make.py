@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -229,7 +229,7 @@ class Studio:
         if preset is not None:
             assert self.fonts is not None
             shown = " ".join([take.moment.title, *self.names.values(), *(unit.text for unit in take.said)])
-            if lacking := self.fonts.lacking(literal(shown)):
+            if lacking := self.fonts.lacking(self.fonts.drawable(literal(shown))):
                 told.append(
                     f"{take.name}: its picture shows {len(lacking)} characters ({lacking[:10]}) only if this system "
                     "has a font with them; give one with clip.font."
@@ -282,7 +282,7 @@ class Studio:
             look = Look(settings.colours, settings.background, settings.artwork)
         return Scene(
             preset=preset,
-            cues=cues_of(take.said, 0, take.length_ms, room_for_lines(preset), measure),
+            cues=cues_of(drawable(take.said, self.fonts), 0, take.length_ms, room_for_lines(preset), measure),
             title=take.moment.title,
             names=self.names,
             length_ms=take.length_ms,
@@ -307,6 +307,16 @@ class _Take:
     captions: Path | None
     shot: Shot | None
     """Of the recording's own picture."""
+
+
+def drawable(said: Sequence[Unit], fonts: Fonts) -> list[Unit]:
+    """What is said as captions can show it: without emoji that the font lacks. They stay in the SRT."""
+    shown = []
+    for unit in said:
+        words = tuple(replace(word, text=text) for word in unit.words if (text := fonts.drawable(word.text)))
+        if words or not unit.words:
+            shown.append(replace(unit, words=words, text=fonts.drawable(unit.text)))
+    return shown
 
 
 def _at_once() -> int:
