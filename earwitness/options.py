@@ -265,6 +265,15 @@ class VoiceSettings(BaseModel):
     )
 
 
+class ShowSettings(StageSettings):
+    """What the feed of a podcast takes."""
+
+    make: bool = by_profile("make an episode with chapters, transcript and show notes (the folder show)")
+    name: str | None = Field(default=None, min_length=1, max_length=200, description="name of the show, for the tags")
+    author: str | None = Field(default=None, min_length=1, max_length=200, description="who makes it, for the tags")
+    kbps: int = Field(default=128, ge=64, le=160, description="bit rate of the episode in kbit/s")
+
+
 class PublishSettings(StageSettings):
     """Writing the bundle."""
 
@@ -331,6 +340,7 @@ class RunOptions(BaseModel):
     voices: VoiceSettings = Field(default_factory=VoiceSettings, description="who is named by voice")
     summarize: SummarizeSettings = Field(default_factory=SummarizeSettings, description="the notes")
     clip: ClipSettings = Field(default_factory=ClipSettings, description="the clips")
+    show: ShowSettings = Field(default_factory=ShowSettings, description="the episode")
     publish: PublishSettings = Field(default_factory=PublishSettings, description="the bundle")
     budget: Budget = Field(default_factory=Budget, description="what paid services may cost")
     limits: Limits = Field(default_factory=Limits, description="time limits and retries of every stage")

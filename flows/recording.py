@@ -22,8 +22,9 @@ from tasks.findings import gather
 from tasks.listen import listen
 from tasks.plan import plan
 from tasks.preprocess import preprocess
-from tasks.publish import place, publish, without_report
+from tasks.publish import compose, place
 from tasks.run import Run
+from tasks.show import make_episode
 from tasks.speakers import listen_to_speakers
 from tasks.stage import time_limit_s
 from tasks.summarize import summarize
@@ -135,11 +136,10 @@ def process_recording(path: Path, options: RunOptions | None = None) -> State[Ru
                 )
             )
 
-        found = (validated, speech, listening, diarized, transcribed, aligned, talk, named, summarized, clipped)
+        shown = make_episode(speech, listening, aligned, named.speakers, summarized, run)
+        found = (validated, speech, listening, diarized, transcribed, aligned, talk, named, summarized, clipped, shown)
         findings = gather(run, *found)
-        composed = run.hope(run.start(publish, findings=findings))
-        if composed is None:
-            composed = run.do(publish, findings=without_report(findings, run.missing))
+        composed = compose(findings, run)
         run.lacks(composed.missing)
         bundle, written = place(composed, want.out)
         run.placed(bundle, written=written)

@@ -54,7 +54,7 @@ from tasks.transcribe import vocabulary_for
 
 log = logging.getLogger(__name__)
 
-_ORDER = ("validate", "preprocess", "listen", "diarize", "transcribe", "align", "summarize", "clip", "publish")
+_ORDER = ("validate", "preprocess", "listen", "diarize", "transcribe", "align", "summarize", "clip", "show", "publish")
 READING = ("validate", "listen")
 """Stages that read the recording itself; all others work on what these two and the store hold."""
 

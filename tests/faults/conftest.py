@@ -18,7 +18,7 @@ from tests.runs import Place, bundle_digests, cut_calls
 SPAN = (8.3, 21.6)
 """Of the call: long enough for a clip, and it ends with a sentence."""
 
-QUICK = {"profile": "podcast", "clip": {"video": False}}
+QUICK = {"profile": "podcast", "clip": {"video": False}, "show": {"make": False}}
 QUICK_ARGUMENTS = ("--profile", "podcast", "--set", "clip.video=false", "--set", "limits.min_free_gb=0")
 
 
