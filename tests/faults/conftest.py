@@ -19,7 +19,16 @@ SPAN = (8.3, 21.6)
 """Of the call: long enough for a clip, and it ends with a sentence."""
 
 QUICK = {"profile": "podcast", "clip": {"video": False}, "show": {"make": False}}
-QUICK_ARGUMENTS = ("--profile", "podcast", "--set", "clip.video=false", "--set", "limits.min_free_gb=0")
+QUICK_ARGUMENTS = (
+    "--profile",
+    "podcast",
+    "--set",
+    "clip.video=false",
+    "--set",
+    "show.make=false",
+    "--set",
+    "limits.min_free_gb=0",
+)
 
 
 @pytest.fixture(autouse=True)
