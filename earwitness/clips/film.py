@@ -24,6 +24,8 @@ _LEAD_MS = 2_000
 """Where pictures come seldom, the one that is seen as the clip begins came before it."""
 _NEARLY = 1.15
 """Shapes that differ by no more are filled: what is lost at the edges is less ugly than two narrow stripes."""
+_THE_SAME = 1.02
+"""Less than that is how sizes were rounded."""
 _WIDE_RANGE = {16, 18}
 """Transfer characteristics (ITU-T H.273) of HDR: PQ and HLG."""
 _BLUR_TO = 8
@@ -146,7 +148,8 @@ def reframed(shot: Shot, size: tuple[int, int], frame_rate: int, ground: str) ->
     ratio = (shot.shape[0] / shot.shape[1]) / (wide / tall)
     square = {"w": "max(2,trunc(iw*sar/2)*2)", "h": "max(2,trunc(ih/2)*2)"}
     picture = picture.filter("scale", **square).filter("setsar", sar=1)
-    if shot.how == "fill" or (shot.how == "blur" and max(ratio, 1 / ratio) <= _NEARLY):
+    off = max(ratio, 1 / ratio)
+    if shot.how == "fill" or off <= (_NEARLY if shot.how == "blur" else _THE_SAME):
         return _finished(_filled(picture, wide, tall), shot.film)
     if shot.how == "fit":
         inside = _finished(_fitted(picture, wide, tall), shot.film)
