@@ -115,6 +115,12 @@ class BadRecording(Terminal):
     exit_code = ExitCode.BAD_RECORDING
 
 
+class RecordingGone(BadRecording):
+    """The file was there when the run began, or when a bundle was made, and is not any more."""
+
+    code = "recording-gone"
+
+
 class BadTranscript(Terminal):
     """A transcript given beside the recording can't be read."""
 

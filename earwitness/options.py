@@ -242,6 +242,12 @@ class ClipSettings(StageSettings):
     presets: tuple[Literal["tiktok", "reels", "shorts", "youtube", "square", "podcast"], ...] = by_profile(
         "kinds of video to render of each clip; the first decides what is looked for", min_length=1, max_length=6
     )
+    reframe: Literal["blur", "fill", "fit"] = Field(
+        default="blur",
+        description="what is shown of a video recording's own picture where its shape is another. blur: all of it, "
+        "over a blurred copy of itself; fill: its middle, as large as can be; fit: all of it, over the background "
+        "colour",
+    )
     shorten: bool = Field(default=False, description="take out fillers (um, uh) and cut long pauses down")
     colours: tuple[Annotated[str, Field(pattern=COLOUR)], ...] = Field(
         default=(), max_length=20, description="of the speakers, by first appearance, as #RRGGBB; empty: our own"
@@ -278,6 +284,15 @@ class VoiceSettings(BaseModel):
         max_length=200,
         description="campaign, show or collection, as given to voices add; empty: the campaign of the cast file",
     )
+
+
+class ShowSettings(StageSettings):
+    """What the feed of a podcast takes."""
+
+    make: bool = by_profile("make an episode with chapters, transcript and show notes (the folder show)")
+    name: str | None = Field(default=None, min_length=1, max_length=200, description="name of the show, for the tags")
+    author: str | None = Field(default=None, min_length=1, max_length=200, description="who makes it, for the tags")
+    kbps: int = Field(default=128, ge=64, le=160, description="bit rate of the episode in kbit/s")
 
 
 class PublishSettings(StageSettings):
@@ -323,6 +338,7 @@ class RunOptions(BaseModel):
     summarize: SummarizeSettings = Field(default_factory=SummarizeSettings, description="the notes")
     memory: MemorySettings = Field(default_factory=MemorySettings, description="what is remembered")
     clip: ClipSettings = Field(default_factory=ClipSettings, description="the clips")
+    show: ShowSettings = Field(default_factory=ShowSettings, description="the episode")
     publish: PublishSettings = Field(default_factory=PublishSettings, description="the bundle")
     budget: Budget = Field(default_factory=Budget, description="what paid services may cost")
     limits: Limits = Field(default_factory=Limits, description="time limits and retries of every stage")

@@ -15,7 +15,7 @@ from earwitness.words.align import choose_aligner
 from tasks.alerting import LOOKED_AFTER, tell_of_run
 from tasks.align import align, share_out
 from tasks.cast import settle_names
-from tasks.clip import clip
+from tasks.clip import clip, film_of
 from tasks.correct import put_right
 from tasks.diarize import diarize
 from tasks.findings import gather
@@ -23,8 +23,9 @@ from tasks.listen import listen
 from tasks.memory import remember
 from tasks.plan import plan
 from tasks.preprocess import preprocess
-from tasks.publish import place, publish, without_report
+from tasks.publish import compose, place
 from tasks.run import Run
+from tasks.show import make_episode
 from tasks.speakers import listen_to_speakers
 from tasks.stage import time_limit_s
 from tasks.summarize import take_notes
@@ -61,7 +62,6 @@ def process_recording(path: Path, options: RunOptions | None = None) -> State[Ru
             run.estimate = forecast
             return run.state()
         run.expect(forecast)
-
         limit_s = time_limit_s(want.limits, run.duration_ms)
         cleaning, engine = want.preprocess, engines["preprocess"]
         speech = run.do(preprocess, validated=validated, settings=cleaning, engine=engine, time_limit_s=limit_s)
@@ -123,14 +123,14 @@ def process_recording(path: Path, options: RunOptions | None = None) -> State[Ru
                     settings=want.clip,
                     engine=run.use("clip", choose_clip_maker()),
                     given=job.given_for_clips(engines),
+                    film=film_of(job, validated),
                 )
             )
 
-        found = (validated, speech, listening, diarized, transcribed, aligned, talk, named, summarized, clipped)
+        shown = make_episode(speech, listening, aligned, named.speakers, summarized, run)
+        found = (validated, speech, listening, diarized, transcribed, aligned, talk, named, summarized, clipped, shown)
         findings = gather(run, *found)
-        composed = run.hope(run.start(publish, findings=findings))
-        if composed is None:
-            composed = run.do(publish, findings=without_report(findings, run.missing))
+        composed = compose(findings, run)
         run.lacks(composed.missing)
         bundle, written = place(composed, want.out)
         run.placed(bundle, written=written)

@@ -1,9 +1,11 @@
 """Stage *clip*: moments worth posting."""
 
-from earwitness.audio.facts import ListeningCopy, Preprocessed
+from earwitness.audio.facts import ListeningCopy, Preprocessed, Validated
 from earwitness.clips.clip import Clipped, Given
+from earwitness.clips.film import FilmSource, film_source, open_film
 from earwitness.clips.make import make_clips
 from earwitness.engines.engine import EngineUse
+from earwitness.job import Job
 from earwitness.notes.notes import Summarized
 from earwitness.options import ClipSettings, Profile
 from earwitness.speech.turns import Diarized
@@ -14,7 +16,7 @@ from tasks.progress import stage_progress
 from tasks.stage import stage
 
 
-@stage("clip", version="4", optional=("given",))
+@stage("clip", version="4", optional=("given", "film"))
 def clip(
     listening: ListeningCopy,
     speech: Preprocessed,
@@ -26,11 +28,12 @@ def clip(
     settings: ClipSettings,
     engine: EngineUse,
     given: Given | None = None,
+    film: FilmSource | None = None,
 ) -> Clipped:
     """The best windows on sentence edges, rendered with captions; where there are no words, on the edges of turns.
 
     `given` has the digests of the artwork and the font, which the settings name by their paths, and what people and
-    the recogniser decide.
+    the recogniser decide. `film` says which picture clips show.
     """
     from expectations.clips import frame
 
@@ -47,6 +50,7 @@ def clip(
         learned=given.learned if given else None,
         edges=given.edges if given else (),
         misheard=given is not None and given.misheard,
+        film=open_film(film) if film else None,
     )
     # whoever sets edges by hand is not held to the limits of choosing
     by_hand = [round(clip.end_s - clip.start_s, 3) for clip in result.listing.clips if clip.by_hand]
@@ -58,3 +62,8 @@ def clip(
         min_s=min([settings.min_s, *by_hand]),
         max_s=max([settings.max_s, *by_hand]),
     )
+
+
+def film_of(job: Job, validated: Validated) -> FilmSource | None:
+    """The recording's own picture, if it has one and clips are to have a picture."""
+    return film_source(job.source, validated) if job.options.clip.video else None

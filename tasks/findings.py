@@ -7,6 +7,7 @@ from earwitness.audio.facts import ListeningCopy, Preprocessed, Validated
 from earwitness.clips.clip import Clipped
 from earwitness.notes.notes import Summarized
 from earwitness.options import StageSettings, VoiceSettings
+from earwitness.show.make import Shown
 from earwitness.speech.segments import Transcribed
 from earwitness.speech.turns import Diarized
 from earwitness.talk.talk import Talk
@@ -24,6 +25,7 @@ STAGES = (
     "voices",
     "summarize",
     "clip",
+    "show",
     "publish",
 )
 
@@ -40,6 +42,7 @@ def gather(
     named: Named,
     summarized: Summarized | None,
     clipped: Clipped | None,
+    shown: Shown | None,
 ) -> Findings:
     """Everything that the bundle is made from, what is missing included."""
     if run.job is None:
@@ -63,6 +66,7 @@ def gather(
         voice_doubts=named.doubts,
         summarized=summarized,
         clipped=clipped,
+        shown=shown,
         missing=run.missing,
         warnings=run.warnings,
     )

@@ -5,10 +5,11 @@ from pathlib import Path
 from prefect import task
 
 from earwitness.archive.bundle import compose_bundle
-from earwitness.archive.findings import Composed, Findings, Missing
+from earwitness.archive.findings import Composed, Findings
 from earwitness.archive.place import place_bundle
 from tasks.artifacts import artifact_key, show_table
 from tasks.progress import current_recording, stage_progress
+from tasks.run import Run
 from tasks.stage import stage
 
 
@@ -26,9 +27,12 @@ def publish(findings: Findings) -> Composed:
     return composed
 
 
-def without_report(findings: Findings, missing: list[Missing]) -> Findings:
-    """What to publish where the bundle failed for good: all of it but the report, which draws on everything."""
-    return findings.model_copy(update={"missing": missing})
+def compose(findings: Findings, run: Run) -> Composed:
+    """The bundle; where it failed for good, all of it but the report, which draws on everything."""
+    composed = run.hope(run.start(publish, findings=findings))
+    if composed is None:
+        composed = run.do(publish, findings=findings.model_copy(update={"missing": run.missing}))
+    return composed
 
 
 @task(name="place", task_run_name="place", persist_result=False)

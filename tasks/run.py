@@ -27,6 +27,7 @@ from earwitness.errors import (
     EarwitnessError,
     ExitCode,
     PriceUnknown,
+    RecordingGone,
     StorageError,
     UsageError,
 )
@@ -53,7 +54,7 @@ from tasks.transcribe import vocabulary_for
 
 log = logging.getLogger(__name__)
 
-_ORDER = ("validate", "preprocess", "listen", "diarize", "transcribe", "align", "summarize", "clip", "publish")
+_ORDER = ("validate", "preprocess", "listen", "diarize", "transcribe", "align", "summarize", "clip", "show", "publish")
 READING = ("validate", "listen")
 """Stages that read the recording itself; all others work on what these two and the store hold."""
 
@@ -247,6 +248,9 @@ class Run:
                 raise
             self._without(pending.stage, error)
             return None
+        except RecordingGone as error:
+            self.warnings.append(f"{error.message} They show a waveform. {error.remedy}")
+            return self.hope(pending.again({"film": None}))
         except (ContractBroken, StorageError):
             raise
         except EarwitnessError as error:

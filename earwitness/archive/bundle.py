@@ -171,11 +171,12 @@ def _taken_over(findings: Findings) -> dict[str, FileRef]:
     files = {"audio.flac": findings.preprocessed.speech}
     if findings.listening is not None:
         files["listen.m4a"] = findings.listening.audio
-    for path, ref in (findings.clipped.files if findings.clipped else {}).items():
+    made = [findings.clipped, findings.shown]
+    for path, ref in (item for stage in made if stage is not None for item in stage.files.items()):
         try:
             files[check_path(path)] = ref
         except ValueError as error:
-            raise ContractBroken(f"The clip stage named a file {path!r}, which lies outside the bundle.") from error
+            raise ContractBroken(f"A stage named a file {path!r}, which lies outside the bundle.") from error
     return files
 
 

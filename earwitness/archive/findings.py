@@ -11,6 +11,7 @@ from earwitness.corrections.corrections import Corrections
 from earwitness.engines.engine import EngineUse
 from earwitness.notes.notes import Summarized
 from earwitness.schema import Receipt, Record, StageResult
+from earwitness.show.make import Shown
 from earwitness.speech.segments import Transcribed
 from earwitness.speech.turns import Diarized
 from earwitness.storage.store import FileRef
@@ -50,6 +51,7 @@ class Findings(Record):
     voice_doubts: list[VoiceDoubt] = Field(default_factory=list)
     summarized: Summarized | None
     clipped: Clipped | None
+    shown: Shown | None = None
     missing: list[Missing] = Field(default_factory=list)
     warnings: list[str] = Field(default_factory=list)
 

@@ -150,6 +150,7 @@ _STAGES = {
     "speakers": "talk",
     "summarize": "summarized",
     "clip": "clipped",
+    "show": "shown",
 }
 
 

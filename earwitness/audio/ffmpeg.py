@@ -108,6 +108,18 @@ def _version(path: str) -> str | None:
     return words[2] if done.returncode == 0 and words[:2] == ["ffmpeg", "version"] else None
 
 
+def has_filter(name: str) -> bool:
+    """Whether the ffmpeg in use was built with a filter that some builds lack."""
+    return name in _filters(ffmpeg_path())
+
+
+@lru_cache(maxsize=8)
+def _filters(path: str) -> frozenset[str]:
+    done = subprocess.run([path, "-hide_banner", "-filters"], capture_output=True, text=True, timeout=30, check=False)
+    rows = (line.split() for line in done.stdout.splitlines())
+    return frozenset(row[1] for row in rows if len(row) > 2 and "->" in row[2])
+
+
 def _too_old(version: str) -> bool:
     """Whether a release is too old; builds from git carry no release number and pass."""
     number = re.match(r"n?(\d+)\.", version)

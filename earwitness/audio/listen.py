@@ -44,7 +44,7 @@ _OVERSAMPLING = 4
 
 
 @dataclass(frozen=True)
-class _Heard:
+class Heard:
     """Measurements of the finished file."""
 
     loudness_lufs: float | None
@@ -78,12 +78,12 @@ def make_listening_copy(
     if loudness is not None:
         gain = _with_limiter_loss(validated, gain, limit, part_of(progress, 0, 0.1))
     with workspace("listen") as folder:
-        best: tuple[float, Path, _Heard] | None = None
+        best: tuple[float, Path, Heard] | None = None
         for attempt in range(len(_SHARES)):
             target = Path(folder) / f"listen{attempt}.m4a"
             share = part_of(progress, *_SHARES[attempt])
             _encode(path, validated, target, gain, limit, settings.bit_rate_kbps, share)
-            heard = _hear(in_long_frames(source(target).audio), _rate_hz(facts), _channels(facts))
+            heard = hear(in_long_frames(source(target).audio), _rate_hz(facts), _channels(facts))
             off = 0.0 if heard.loudness_lufs is None else heard.loudness_lufs - settings.loudness_lufs
             over = max(0.0, heard.true_peak_dbtp - TRUE_PEAK_DBTP)
             badness = abs(off) + 10 * over
@@ -148,7 +148,7 @@ def _with_limiter_loss(validated: Validated, gain: float, limit: float, progress
     wanted = plain.loudness_lufs + gain
     for attempt in range(_REHEARSALS):
         audio = _levelled(in_long_frames(source(copy).audio), validated, SPEECH_RATE_HZ, gain, limit)
-        rehearsed = _hear(audio, SPEECH_RATE_HZ, 1, whole=False)
+        rehearsed = hear(audio, SPEECH_RATE_HZ, 1, whole=False)
         progress(0.2 + 0.8 * (attempt + 1) / _REHEARSALS, "found the gain")
         if rehearsed.loudness_lufs is None or abs(wanted - rehearsed.loudness_lufs) < _REHEARSED_WITHIN_LU:
             break
@@ -184,7 +184,7 @@ def _encode(
     run(output, limit_s=limit_s, on_time=on_time, what="The listening copy can't be made")
 
 
-def _hear(audio: Any, rate: int, channels: int, *, whole: bool = True) -> _Heard:
+def hear(audio: Any, rate: int, channels: int, *, whole: bool = True) -> Heard:
     """Measure what a listener gets; only the loudness unless `whole`."""
     meter = Meter(rate, channels)
     block: npt.NDArray[np.float32] = np.empty((_FRAMES_A_BLOCK * meter.frame, channels), np.float32)
@@ -205,7 +205,7 @@ def _hear(audio: Any, rate: int, channels: int, *, whole: bool = True) -> _Heard
         report = child.finish()
     report.raise_for_failure(what="The listening copy can't be measured")
     loudness = meter.finish().metrics.loudness_lufs
-    return _Heard(loudness, 20 * float(np.log10(max(highest, 1e-9))), _waveform(crests))
+    return Heard(loudness, 20 * float(np.log10(max(highest, 1e-9))), _waveform(crests))
 
 
 def _crests(part: npt.NDArray[np.float32], piece: int) -> npt.NDArray[np.float32]:

@@ -38,6 +38,13 @@ class AudioTrack(Record):
     bit_rate_bps: int | None
     duration_ms: int | None
     default: bool
+    start_ms: int = Field(default=0, description="when it begins, against the earliest track of the file")
+
+
+class Film(Record):
+    """The first track of moving pictures."""
+
+    transfer: int = Field(description="characteristics of ITU-T H.273: 1 BT.709, 2 unknown, 16 PQ, 18 HLG ...")
 
 
 class Probed(Record):
@@ -50,6 +57,7 @@ class Probed(Record):
     has_video: bool
     streams: int
     audio: list[AudioTrack]
+    film: Film | None = Field(default=None, description="null: no picture, or a still one, as a cover is")
 
 
 def probe(path: Path) -> Probed:

@@ -37,6 +37,7 @@ def describe(path: str, protocols: str, formats: str) -> dict[str, Any]:
                     "bit_rate_bps": context.bit_rate,
                     "duration_ms": _ms(stream.duration, stream.time_base),
                     "default": bool(stream.disposition & av.stream.Disposition.default),
+                    "start_ms": _start_ms(container, stream),
                 }
             )
         videos = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
@@ -46,10 +47,23 @@ def describe(path: str, protocols: str, formats: str) -> dict[str, Any]:
             "bit_rate_bps": container.bit_rate or None,
             "tags": _bounded(tags | _bounded(container.metadata)),
             "has_video": bool(videos),
+            "film": _film(videos[0]) if videos else None,
             "streams": len(container.streams),
             "tracks": len(container.streams.audio),
             "audio": audio,
         }
+
+
+def _film(stream: Any) -> dict[str, Any] | None:
+    context = stream.codec_context
+    return {"transfer": int(context.color_trc)} if context is not None else None  # None: no decoder for it
+
+
+def _start_ms(container: Any, stream: Any) -> int:
+    if stream.start_time is None or stream.time_base is None or container.start_time is None:
+        return 0
+    begins: float = stream.start_time * stream.time_base * 1000 - container.start_time / 1000
+    return round(begins)
 
 
 def _bounded(tags: dict[str, str]) -> dict[str, str]:

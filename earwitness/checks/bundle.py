@@ -8,6 +8,7 @@ from earwitness.checks.documents import check_document
 from earwitness.checks.finding import Finding, error
 from earwitness.checks.media import WITHIN_MS, check_media
 from earwitness.checks.page import check_page
+from earwitness.checks.show import check_episode, check_feed_list
 from earwitness.checks.subtitles import Spoken, check_subtitles
 from earwitness.checks.tables import check_table
 from earwitness.checks.text import check_text
@@ -109,6 +110,20 @@ def _page(path: Path, name: str, plan: Plan) -> list[Finding]:
     return check_page(path, name)
 
 
+def _episode(path: Path, name: str, plan: Plan) -> list[Finding]:
+    within = _DAMAGED_WITHIN_MS + plan.duration_ms // 10 if plan.damaged else WITHIN_MS
+    return check_episode(path, name, length_ms=plan.duration_ms, within_ms=within)
+
+
+def _feed_list(path: Path, name: str, plan: Plan) -> list[Finding]:
+    return check_feed_list(path, name)
+
+
+def _cover(path: Path, name: str, plan: Plan) -> list[Finding]:
+    with path.open("rb") as file:
+        return [] if file.read(3) == b"\xff\xd8\xff" else [error(name, "It is no JPEG.")]
+
+
 def _clip_file(path: Path, name: str, plan: Plan) -> list[Finding]:
     """Its frames were decoded and its captions held against the words when it was cut (`checks.clips`)."""
     for clip in plan.clips:
@@ -143,4 +158,13 @@ _RULES = {
     "audio.flac": _sound,
     "listen.m4a": _sound,
     "report.html": _page,
+    "show/episode.mp3": _episode,
+    "show/episode.m4a": _episode,
+    "show/cover.jpg": _cover,
+    "show/chapters.json": _feed_list,
+    "show/transcript.json": _feed_list,
+    "show/transcript.srt": _captions,
+    "show/transcript.vtt": _captions,
+    "show/notes.md": _prose,
+    "show/notes.html": _prose,
 }

@@ -2,9 +2,29 @@
 
 from pathlib import Path
 
+from pydantic import Field
+
 from earwitness.errors import UsageError
 from earwitness.options import ClipSettings
+from earwitness.schema import Record
 from earwitness.storage.store import sha256_file
+
+
+class Artwork(Record):
+    """The show's picture; the path has no say in what a checkpoint is good for."""
+
+    path: Path = Field(exclude=True)
+    sha256: str
+
+
+def artwork_of(settings: ClipSettings) -> Artwork | None:
+    """The picture that the settings name.
+
+    Raises:
+        UsageError: it is not there.
+    """
+    digest = brand_of(settings).get("artwork")
+    return Artwork(path=settings.artwork, sha256=digest) if settings.artwork and digest else None
 
 
 def brand_of(settings: ClipSettings) -> dict[str, str]:

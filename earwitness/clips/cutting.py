@@ -135,7 +135,8 @@ def take_out(audio: Path, room: Room, folder: Path, name: str) -> Piece:
     target = folder / f"{name}.wav"
     output = (
         source(audio, start_ms=start, end_ms=min(room.latest_ms, room.last_word_ms + _TAIL_MS) + _AROUND_MS)
-        .audio.filter("aresample", RATE_HZ)
+        # after a seek AAC begins up to a frame late; without first_pts all of the clip would come 20 ms early
+        .audio.filter("aresample", RATE_HZ, first_pts=0, **{"async": 1})
         .output(f"file:{target}", acodec="pcm_s16le", ac=2, map_metadata=-1, fflags="+bitexact")
     )
     run(output, limit_s=_LIMIT_S, what="The listening copy can't be cut")

@@ -1,6 +1,8 @@
 """The fonts that captions are drawn in, and how wide they draw a text."""
 
+import re
 import shutil
+import unicodedata
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +14,11 @@ _FILES = ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf")
 _BOLD = _FILES[1]
 _CALLED = "Earwitness Own"
 """What a font of the user's is called while clips are drawn, so that none of the same name is taken in its place."""
+
+_PICTURES = frozenset({"So", "Sk", "Co", "Cn"})
+"""Unicode categories of what is no letter, digit or punctuation: emoji, their skin tones, private characters."""
+_JOINERS = "\u200c\u200d\ufe0e\ufe0f\u20e3"
+"""What holds emoji together."""
 
 
 class Fonts:
@@ -34,16 +41,22 @@ class Fonts:
 
     def width(self, text: str, size: float) -> float:
         """Pixels that a line takes in a font of `size` (as ASS counts it). Characters it lacks count as wide ones."""
-        from unicodedata import combining
-
         units: int = sum(
-            0 if combining(char) else self._advances.get(self._known.get(ord(char), ""), self._wide) for char in text
+            0 if unicodedata.combining(char) else self._advances.get(self._known.get(ord(char), ""), self._wide)
+            for char in text
         )
         return units * size / self._height
 
     def lacking(self, text: str) -> str:
         """The characters of `text` that the font lacks; they show only where the system has a font with them."""
         return "".join(sorted({char for char in text if not char.isspace() and ord(char) not in self._known}))
+
+    def drawable(self, text: str) -> str:
+        """The text without the pictures (emoji) that the font lacks, which would be drawn as empty boxes."""
+        gone = [char for char in self.lacking(text) if unicodedata.category(char) in _PICTURES]
+        if not gone:
+            return text
+        return " ".join(re.sub(f"[{_JOINERS}]*[{re.escape(''.join(gone))}][{_JOINERS}]*", "", text).split())
 
 
 def nobody_has(characters: str) -> str:

@@ -1,10 +1,15 @@
 """From words and sound to clips that are ready to post."""
 
+import os
 import shutil
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
+
+import numpy as np
 
 from earwitness.audio.ffmpeg import ffmpeg_info
 from earwitness.checks.clips import check_clip
@@ -13,6 +18,7 @@ from earwitness.clips.captions import cues_of, literal, srt
 from earwitness.clips.choose import Moment, choose_moments
 from earwitness.clips.clip import Clip, ClipList, Clipped, Learned, Rendition
 from earwitness.clips.cutting import Cut, Piece, cut_points, joined, room_around, shortened, take_out
+from earwitness.clips.film import Film, Shot, can_map_colours, shape_at
 from earwitness.clips.fonts import Fonts, fonts_in, nobody_has
 from earwitness.clips.picture import Look, Scene, artwork_box, measure_of, room_for_lines
 from earwitness.clips.presets import Preset, limits_s, wanted
@@ -69,6 +75,7 @@ def make_clips(
     learned: Learned | None = None,
     edges: Sequence[ClipEdges] = (),
     misheard: bool = False,
+    film: Film | None = None,
 ) -> Clipped:
     """Choose, cut, level and caption clips.
 
@@ -85,6 +92,7 @@ def make_clips(
         learned: what ratings made of the weights.
         edges: clips that a person extended or trimmed.
         misheard: the recogniser mishears many words; clips say so.
+        film: the recording's own picture, if clips are to show it.
 
     Raises:
         UsageError: artwork or font can't be used, or the limits leave no clip possible.
@@ -116,9 +124,10 @@ def make_clips(
     with workspace("clips") as scratch:
         folder = Path(scratch)
         fonts = fonts_in(folder, settings.font) if settings.video and choice.moments else None
-        studio = _Studio(audio, units, names, settings, sound, profile, folder, fonts)
-        for number, moment in enumerate(choice.moments, 1):
-            made = studio.make(f"clip-{number}", moment)
+        studio = Studio(audio, units, names, settings, sound, profile, folder, fonts, film)
+        if film is not None and film.wide_range and choice.moments and not can_map_colours():
+            warnings.append("The clips' colours are pale: the picture is HDR, and this ffmpeg has no zscale.")
+        for number, made in enumerate(studio.make_all(choice.moments), 1):
             warnings += made.warnings
             if made.clip is not None:
                 clips.append(made.clip)
@@ -140,7 +149,7 @@ def _shown(speaker: Speaker, profile: Profile) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Made:
+class Made:
     """What became of a moment."""
 
     clip: Clip | None
@@ -150,7 +159,7 @@ class _Made:
 
 
 @dataclass(frozen=True, slots=True)
-class _Studio:
+class Studio:
     """What all clips of a recording are made with."""
 
     audio: Path
@@ -161,13 +170,29 @@ class _Studio:
     profile: Profile
     folder: Path
     fonts: Fonts | None
+    film: Film | None
 
-    def make(self, name: str, moment: Moment) -> _Made:
+    def make_all(self, moments: Sequence[Moment]) -> Iterator[Made]:
+        """The clips in order, some of them made at once: while one is measured or checked, another is encoded."""
+        with ThreadPoolExecutor(_at_once(), thread_name_prefix="clips") as pool:
+            started = [
+                # each in a context of its own, which knows the run that may be interrupted
+                pool.submit(copy_context().run, self.make, f"clip-{number}", moment)
+                for number, moment in enumerate(moments, 1)
+            ]
+            try:
+                for clip in started:
+                    yield clip.result()
+            finally:
+                for clip in started:
+                    clip.cancel()
+
+    def make(self, name: str, moment: Moment) -> Made:
         """Cut, render and check one clip in every preset that was asked for."""
         room = room_around(moment.start_ms, moment.end_ms, self.units)
         around = take_out(self.audio, room, self.folder, name)
         if around.offset_ms + around.length_ms + _CODEC_FRAME_MS < room.last_word_ms:
-            return _Made(None, {}, [f"{name} was left out: its words go on after the end of the sound."])
+            return Made(None, {}, [f"{name} was left out: its words go on after the end of the sound."])
         low, high = (round(limit * 1000) for limit in limits_s(self.settings))
         if moment.by_hand:
             length = moment.end_ms - moment.start_ms
@@ -182,8 +207,9 @@ class _Studio:
         if any(unit.text for unit in said):
             captions = self.folder / f"{name}.srt"
             captions.write_text(srt(cues_of(said, 0, cut.length_ms), self.names), "utf-8")
-        take = _Take(name, moment, piece, cut.length_ms, said, captions)
-        renditions, files, warnings = [], {}, []
+        shot, warnings = self._shot(name, cut)
+        take = _Take(name, moment, piece, cut.length_ms, said, captions, shot)
+        renditions, files = [], {}
         told = self._boxes_shown(take)
         warnings += told
         presets: Sequence[Preset | None] = (None,) if told else wanted(self.settings) or (None,)
@@ -194,10 +220,19 @@ class _Studio:
                 renditions.append(rendition)
                 files[rendition.path] = path
         if not renditions:
-            return _Made(None, {}, warnings)
+            return Made(None, {}, warnings)
         if captions is not None:
             files[f"clips/{captions.name}"] = captions
-        return _Made(_entry(take, cut, renditions), files, warnings)
+        return Made(_entry(take, cut, renditions), files, warnings)
+
+    def _shot(self, name: str, cut: Cut) -> tuple[Shot | None, list[str]]:
+        """What of the recording's own picture the clip shows, and why it shows none where there should be some."""
+        if self.film is None or self.fonts is None:
+            return None, []
+        shape = shape_at(self.film, cut)
+        if shape is None:
+            return None, [f"{name} shows a waveform: the recording has no picture there that can be decoded."]
+        return Shot(self.film, cut, shape, self.settings.reframe), []
 
     def _boxes_shown(self, take: "_Take") -> list[str]:
         """Why there can be no picture: letters that no font has would be drawn as empty boxes."""
@@ -218,7 +253,7 @@ class _Studio:
         if preset is not None:
             assert self.fonts is not None
             shown = " ".join([take.moment.title, *self.names.values(), *(unit.text for unit in take.said)])
-            if lacking := self.fonts.lacking(literal(shown)):
+            if lacking := self.fonts.lacking(self.fonts.drawable(literal(shown))):
                 told.append(
                     f"{take.name}: its picture shows {len(lacking)} characters ({lacking[:10]}) only if this system "
                     "has a font with them; give one with clip.font."
@@ -244,7 +279,7 @@ class _Studio:
         else:
             several = len(self.settings.presets) > 1
             path = self.folder / (f"{take.name}-{preset.name}.mp4" if several else f"{take.name}.mp4")
-            encode_picture(self._scene(take, preset, heard), heard, path)
+            encode_picture(self._scene(take, preset, heard), heard, path, take.shot)
         samples = decoded(path)
         measured = (loudness_of(samples), true_peak_dbtp(samples))
         size = preset.size if preset else None
@@ -271,14 +306,15 @@ class _Studio:
             look = Look(settings.colours, settings.background, settings.artwork)
         return Scene(
             preset=preset,
-            cues=cues_of(take.said, 0, take.length_ms, room_for_lines(preset), measure),
+            cues=cues_of(drawable(take.said, self.fonts), 0, take.length_ms, room_for_lines(preset), measure),
             title=take.moment.title,
             names=self.names,
             length_ms=take.length_ms,
-            levels=levels_of_clip(heard),
+            levels=np.zeros(0, np.float32) if take.shot else levels_of_clip(heard),
             fonts=self.fonts,
             look=look,
             artwork=settings.artwork is not None and artwork_box(preset) is not None,
+            over_film=take.shot is not None,
         )
 
 
@@ -293,6 +329,23 @@ class _Take:
     said: Sequence[Unit]
     """On the clip's clock."""
     captions: Path | None
+    shot: Shot | None
+    """Of the recording's own picture."""
+
+
+def drawable(said: Sequence[Unit], fonts: Fonts) -> list[Unit]:
+    """What is said as captions can show it: without emoji that the font lacks. They stay in the SRT."""
+    shown = []
+    for unit in said:
+        words = tuple(replace(word, text=text) for word in unit.words if (text := fonts.drawable(word.text)))
+        if words or not unit.words:
+            shown.append(replace(unit, words=words, text=fonts.drawable(unit.text)))
+    return shown
+
+
+def _at_once() -> int:
+    """Clips in the making: an encoder keeps two processors busy, apart from when its clip is measured."""
+    return max(2, min(4, (os.cpu_count() or 1) // 2))
 
 
 def _entry(take: _Take, cut: Cut, renditions: Sequence[Rendition]) -> Clip:

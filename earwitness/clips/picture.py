@@ -53,6 +53,8 @@ class Scene:
     look: Look = field(default_factory=Look)
     artwork: bool = False
     """Whether the artwork takes the middle of an upright picture."""
+    over_film: bool = False
+    """Whether the recording's own picture lies under it: letters then need a wider rim."""
 
 
 def measure_of(preset: Preset, fonts: Fonts) -> Measure:
@@ -91,7 +93,7 @@ def moving(scene: Scene) -> "SSAFile":
     preset = scene.preset
     file = _empty(preset)
     file.styles = {
-        "Words": _style(scene, 1.0, pysubs2.Alignment.TOP_CENTER, preset.height - preset.bottom - 2 * preset.font_size),
+        "Words": _style(scene, 1.0, pysubs2.Alignment.TOP_CENTER, _words_from_top(preset)),
         "Name": _style(scene, _NAME, pysubs2.Alignment.BOTTOM_CENTER, _name_from_bottom(preset)),
         "Bars": _style(scene, 1.0, pysubs2.Alignment.TOP_LEFT, 0, outline=0),
     }
@@ -119,12 +121,20 @@ def _empty(preset: Preset) -> "SSAFile":
     return file
 
 
+def _words_from_top(preset: Preset) -> int:
+    """Two lines, with room for tails and rims."""
+    return preset.height - preset.bottom - 2 * preset.font_size - 10
+
+
 def _name_from_bottom(preset: Preset) -> int:
-    return preset.bottom + round(2.35 * preset.font_size)
+    return preset.bottom + round(2.4 * preset.font_size)
 
 
-def _style(scene: Scene, size: float, place: int, down: int, outline: float = 3) -> "SSAStyle":
+def _style(scene: Scene, size: float, place: int, down: int, outline: float | None = None) -> "SSAStyle":
     import pysubs2
+
+    if outline is None:
+        outline = 6 if scene.over_film else 3
 
     return pysubs2.SSAStyle(
         fontname=scene.fonts.family,
@@ -164,11 +174,12 @@ def _tag(colour: "Color") -> str:
 def _draw_title(file: "SSAFile", scene: Scene) -> None:
     import pysubs2
 
-    if not scene.title:
+    title = scene.fonts.drawable(literal(scene.title))
+    if not title:
         return
     measure = partial(scene.fonts.width, size=round(scene.preset.font_size * 0.85))
     room = room_for_lines(scene.preset)
-    words = [Spoken(0, 0, piece) for word in literal(scene.title).split() for piece in pieces_of(word, room, measure)]
+    words = [Spoken(0, 0, piece) for word in title.split() for piece in pieces_of(word, room, measure)]
     lines = [joined(word.text for word in line) for line in wrapped(words, room, measure)]
     if len(lines) > _TITLE_LINES:
         lines = [*lines[: _TITLE_LINES - 1], _fitted(f"{lines[_TITLE_LINES - 1]}…", room, measure, cut=True)]
@@ -176,13 +187,15 @@ def _draw_title(file: "SSAFile", scene: Scene) -> None:
 
 
 def _fitted(text: str, room: float, measure: Measure, *, cut: bool = False) -> str:
-    """A text in one line, shortened with an ellipsis where it is too long."""
+    """A text in one line, shortened with an ellipsis where it is too long, behind a word if there are several."""
     if measure(text) <= room:
         return text
     kept = text.rstrip("…") if cut else text
     while kept and measure(f"{kept.rstrip()}…") > room:
         kept = kept[:-1]
-    return f"{kept.rstrip()}…"
+    if text[len(kept) : len(kept) + 1].strip() and " " in kept.strip():
+        kept = kept.rsplit(" ", 1)[0]  # not inside a word
+    return f"{kept.rstrip(' ,;:')}…"
 
 
 def waveform_box(preset: Preset, *, artwork: bool) -> tuple[int, int]:
@@ -252,7 +265,7 @@ def _draw_words(file: "SSAFile", scene: Scene, colours: dict[str | None, "Color"
         for start, end, lit in _steps(cue):
             text = r"\N".join(_line(row, lit, colour) for row in cue.words) if cue.words else r"\N".join(cue.lines)
             file.append(pysubs2.SSAEvent(start, end, text, layer=2, style="Words"))
-        if name := literal(scene.names.get(cue.speaker or "", "")):
+        if name := scene.fonts.drawable(literal(scene.names.get(cue.speaker or "", ""))):
             shown = rf"{{\1c{colour}}}{_fitted(name, room, measure)}"
             file.append(pysubs2.SSAEvent(cue.start_ms, cue.end_ms, shown, layer=2, style="Name"))
 

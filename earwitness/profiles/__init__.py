@@ -21,7 +21,7 @@ def resolve(options: RunOptions) -> RunOptions:
     """
     profile = read_profile(options.profile)
     update: dict[str, Any] = {}
-    for stage in ("summarize", "clip"):
+    for stage in ("summarize", "clip", "show"):
         settings = getattr(options, stage)
         chosen = settings.model_dump(exclude_none=True)
         update[stage] = type(settings).model_validate({**profile.get(stage, {}), **chosen})

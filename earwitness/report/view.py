@@ -27,6 +27,7 @@ STAGE_NAMES = {
     "speakers": "How people talk",
     "summarize": "Notes",
     "clip": "Clips",
+    "show": "Episode for a podcast's feed",
     "publish": "This bundle",
 }
 _STORY_CITATION = re.compile(r"\[(u\d+(?:[,;\s]+u\d+)*)\]")

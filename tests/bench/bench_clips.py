@@ -24,15 +24,11 @@ from statistics import median
 import earwitness.demo
 from earwitness.audio.ffmpeg import ffmpeg_path
 from earwitness.checks.clips import onset_errors_ms
-from earwitness.clips.captions import cues_of
-from earwitness.clips.choose import choose_moments
+from earwitness.clips.choose import Moment, choose_moments
 from earwitness.clips.clip import Clip
-from earwitness.clips.cutting import Cut, cut_points, joined, room_around, take_out
 from earwitness.clips.fonts import fonts_in
-from earwitness.clips.make import choose_clip_maker, make_clips
-from earwitness.clips.picture import Scene, measure_of, room_for_lines
-from earwitness.clips.presets import PRESETS
-from earwitness.clips.render import ENCODING, FRAME_RATE, encode_picture, encode_sound, levels_of_clip
+from earwitness.clips.make import Made, Studio, choose_clip_maker, make_clips
+from earwitness.clips.render import ENCODING, FRAME_RATE
 from earwitness.clips.units import units_of
 from earwitness.notes.sentences import sentences_of
 from earwitness.notes.summarize import choose_writer, summarize
@@ -286,45 +282,51 @@ def _against_baselines(
 
 
 def rendering(count: int) -> None:
-    """Clips of 30 s at 1080x1920, and the same frames encoded by ffmpeg alone."""
+    """Clips of 30 s at 1080x1920, cut, levelled, drawn and checked, and the same frames encoded by ffmpeg alone."""
     talk = next(talk for talk in talks() if talk.name == "constructed_2spk")
-    units, preset = units_of(talk.utterances), PRESETS["tiktok"]
-    ours = bare = ours_cpu = bare_cpu = 0.0
-    for number in range(count):
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            start = 1_000 + number * 15_000
-            room = room_around(start, start + 30_000, units)
-            around = take_out(talk.audio, room, folder, "clip")
-            begin, _ = cut_points(around, room, 30_000)
-            cut = Cut(((begin, begin + 30_000),))
-            sound, picture = folder / "clip.m4a", folder / "clip.mp4"
-            encode_sound(joined(around, cut, folder / "cut.wav"), 0, cut.length_ms, sound, -14.0)
-            fonts = fonts_in(folder)
-            said, measure = cut.on_its_clock(units), measure_of(preset, fonts)
-            cues = cues_of(said, 0, cut.length_ms, room_for_lines(preset), measure)
-            names = {"2609": "Reader one", "3080": "Reader two"}
-            scene = Scene(preset, cues, "What they read", names, cut.length_ms, levels_of_clip(sound), fonts)
-            wall, cpu = _timed(lambda: encode_picture(scene, sound, picture))  # noqa: B023
-            frames = folder / "frames.yuv"
-            raw = ["-f", "rawvideo", "-pix_fmt", "yuv420p"]
-            subprocess.run([ffmpeg_path(), "-v", "error", "-i", str(picture), *raw, str(frames)], check=True)
-            given = [*raw, "-s", "1080x1920", "-r", str(FRAME_RATE), "-i", str(frames)]
-            asked = [part for key, value in ENCODING.items() for part in (f"-{key}", str(value))]
-            command = [ffmpeg_path(), "-v", "error", *given, *asked, str(folder / "bare.mp4")]
-            alone, alone_cpu = _timed(lambda: subprocess.run(command, check=True))  # noqa: B023
-        ours, bare, ours_cpu, bare_cpu = ours + wall, bare + alone, ours_cpu + cpu, bare_cpu + alone_cpu
-        _print(f"{wall:.1f} s, bare encode {alone:.1f} s ({cpu:.1f} and {alone_cpu:.1f} s of processor)")
+    units = units_of(talk.utterances)
+    settings = ClipSettings(count=count, min_s=12, max_s=60, video=True, presets=("tiktok",))
+    names = {"2609": "Reader one", "3080": "Reader two"}
+    starts = [1_000 + number * 15_000 for number in range(count)]
+    moments = [Moment(start, start + 29_500, 0.5, {}, title="What they read") for start in starts]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        studio = Studio(talk.audio, units, names, settings, None, Profile.PODCAST, folder, fonts_in(folder), None)
+        made: list[Made] = []
+        ours, ours_cpu = _timed(lambda: made.extend(studio.make_all(moments)))
+        for clip in made:
+            if clip.clip is None:
+                raise SystemExit(f"a clip could not be made: {clip.warnings}")
+        bare = bare_cpu = 0.0
+        for clip in made:
+            wall, cpu = _bare(next(file for file in clip.files.values() if file.suffix == ".mp4"), folder)
+            bare, bare_cpu = bare + wall, bare_cpu + cpu
     ratio = f"{ours / bare:.2f} times, {ours_cpu / bare_cpu:.2f} in processor time"
-    _print(f"{count} clips of 30 s: {ours:.1f} s against {bare:.1f} s: {ratio}")
+    cpus = f"{ours_cpu:.0f} and {bare_cpu:.0f} s of processor"
+    _print(f"{count} clips of 30 s: {ours:.1f} s against {bare:.1f} s of bare encoding ({cpus}): {ratio}")
+
+
+def _bare(clip: Path, folder: Path) -> tuple[float, float]:
+    """ffmpeg encoding the frames of a clip with the same settings, from raw frames on the disk, one clip at a time."""
+    frames = folder / "frames.yuv"
+    raw = ["-f", "rawvideo", "-pix_fmt", "yuv420p"]
+    subprocess.run([ffmpeg_path(), "-v", "error", "-y", "-i", str(clip), *raw, str(frames)], check=True)
+    given = [*raw, "-s", "1080x1920", "-r", str(FRAME_RATE), "-i", str(frames)]
+    asked = [part for key, value in ENCODING.items() for part in (f"-{key}", str(value))]
+    command = [ffmpeg_path(), "-v", "error", "-y", *given, *asked, str(folder / "bare.mp4")]
+    return _timed(lambda: subprocess.run(command, check=True))
 
 
 def _timed(work: Callable[[], object]) -> tuple[float, float]:
-    before, clock = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    """Seconds of the clock and of the processor, children included."""
+    before, clock = _processor_s(), time.perf_counter()
     work()
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return time.perf_counter() - clock, cpu
+    return time.perf_counter() - clock, _processor_s() - before
+
+
+def _processor_s() -> float:
+    spent = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(used.ru_utime + used.ru_stime for used in spent)
 
 
 def _print(line: str) -> None:

@@ -1,15 +1,20 @@
 """What is drawn: inside the safe area, for the size of the picture, each word lit while it is said."""
 
 import re
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from earwitness.audio.ffmpeg import ffmpeg_path
 from earwitness.clips.captions import cues_of
 from earwitness.clips.fonts import Fonts, bundled_fonts, fonts_in
+from earwitness.clips.make import drawable
 from earwitness.clips.picture import Look, Scene, artwork_box, measure_of, moving, room_for_lines, still, waveform_box
 from earwitness.clips.presets import PRESETS, Preset
+from earwitness.clips.render import encode_picture
 from earwitness.clips.units import Unit
 from earwitness.errors import UsageError
 from earwitness.words.transcript import Word
@@ -104,3 +109,64 @@ def test_a_font_of_ones_own_is_taken_whatever_it_is_called(tmp_path: Path) -> No
 
 def test_characters_without_a_shape_are_known(fonts: Fonts) -> None:
     assert fonts.lacking("Hello мир שלום 世界") == "世界"
+
+
+def drawn(shown: Scene, at_s: float, folder: Path) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
+    """Which pixels of a frame are not the ground."""
+    files = [folder / "still.ass", folder / "moving.ass"]
+    for made, path in zip((still(shown), moving(shown)), files, strict=True):
+        made.save(str(path))
+    wide, tall = shown.preset.size
+    layers = ",".join(f"ass=filename={path}:fontsdir={shown.fonts.folder}:shaping=complex" for path in files)
+    graph = f"color=c=black:s={wide}x{tall}:r=25:d=0.04,setpts=PTS+{at_s}/TB,{layers}"
+    command = [ffmpeg_path(), "-v", "error", "-f", "lavfi", "-i", graph, "-f", "rawvideo", "-pix_fmt", "gray", "-"]
+    raw = subprocess.run(command, capture_output=True, check=True).stdout
+    return np.frombuffer(raw, np.uint8).reshape(tall, wide) > 24
+
+
+@pytest.mark.parametrize("over_film", [False, True])
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
+def test_what_is_drawn_stays_in_the_safe_area(preset: Preset, over_film: bool, fonts: Fonts, tmp_path: Path) -> None:
+    words = f"{LONG} Żółć gÿ ÅÇ " + "jumbling piglets quickly queue for yoghurt " * 3
+    text = words if preset.name != "youtube" else TEXTS[3]
+    shown = scene(preset, fonts, text, f"{text} {LONG}", f"{LONG} of {LONG}")
+    shown = replace(shown, over_film=over_film, levels=np.zeros(0, np.float32) if over_film else shown.levels)
+    pixels = drawn(shown, 2.5, tmp_path)
+    rows, columns = np.flatnonzero(pixels.any(axis=1)), np.flatnonzero(pixels.any(axis=0))
+    assert preset.side <= columns[0] <= columns[-1] < preset.width - preset.side
+    assert preset.top <= rows[0] <= rows[-1] < preset.height - preset.bottom
+    captions = pixels[preset.height - preset.bottom - 2 * preset.font_size : preset.height - preset.bottom]
+    assert captions.sum() > 1_000
+
+
+def test_emoji_that_the_font_lacks_are_not_drawn_as_boxes(fonts: Fonts) -> None:
+    assert fonts.drawable("That was 👍🏽 great, 👨‍👩‍👧!") == "That was great, !"
+    assert fonts.drawable("سلام می‌کنم नमस्ते 世界 $5 €") == "سلام می‌کنم नमस्ते 世界 $5 €"
+    words = tuple(Word(w, n * 300, n * 300 + 200, 1.0, "A", "u1") for n, w in enumerate(("Yes", "🎉", "we", "did🎉")))
+    (unit,) = drawable([Unit(0, 1_100, "Yes 🎉 we did🎉", "A", "u1", words, True)], fonts)
+    assert [word.text for word in unit.words] == ["Yes", "we", "did"]
+    assert unit.text == "Yes we did"
+
+
+def test_long_titles_end_behind_a_word(fonts: Fonts) -> None:
+    title = "A title that goes on and on until nobody would want to read any more of it on the screen of a telephone"
+    file = still(scene(PRESETS["tiktok"], fonts, TEXTS[0], title))
+    (shown,) = [event.text.replace(r"\N", " ") for event in file if event.style == "Title"]
+    assert shown.endswith("…")
+    assert shown[:-1] in title
+    assert title[len(shown) - 1] == " "
+
+
+def test_drawing_only_what_changes_gives_the_same_film(
+    fonts: Fonts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = Preset("tiny", 270, 480, font_size=20, side=20, top=40, bottom=60)
+    shown = replace(scene(small, fonts, TEXTS[0]), length_ms=6_000)
+    sound = tmp_path / "sound.m4a"
+    subprocess.run(
+        [ffmpeg_path(), "-v", "error", "-f", "lavfi", "-i", "sine=d=6", "-c:a", "aac", str(sound)], check=True
+    )
+    encode_picture(shown, sound, tmp_path / "quick.mp4")
+    monkeypatch.setattr("earwitness.clips.render._changes", lambda drawn: "1")
+    encode_picture(shown, sound, tmp_path / "slow.mp4")
+    assert (tmp_path / "quick.mp4").read_bytes() == (tmp_path / "slow.mp4").read_bytes()

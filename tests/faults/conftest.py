@@ -18,8 +18,17 @@ from tests.runs import Place, bundle_digests, cut_calls
 SPAN = (8.3, 21.6)
 """Of the call: long enough for a clip, and it ends with a sentence."""
 
-QUICK = {"profile": "podcast", "clip": {"video": False}}
-QUICK_ARGUMENTS = ("--profile", "podcast", "--set", "clip.video=false", "--set", "limits.min_free_gb=0")
+QUICK = {"profile": "podcast", "clip": {"video": False}, "show": {"make": False}}
+QUICK_ARGUMENTS = (
+    "--profile",
+    "podcast",
+    "--set",
+    "clip.video=false",
+    "--set",
+    "show.make=false",
+    "--set",
+    "limits.min_free_gb=0",
+)
 
 
 @pytest.fixture(autouse=True)

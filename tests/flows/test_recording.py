@@ -17,7 +17,8 @@ from tests.bundle_files import EVERY_BUNDLE
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 
 STAGES = [
-    "validate", "preprocess", "listen", "diarize", "transcribe", "align", "speakers", "summarize", "clip", "publish",
+    "validate", "preprocess", "listen", "diarize", "transcribe", "align", "speakers", "summarize", "clip", "show",
+    "publish",
 ]  # fmt: skip
 
 
@@ -62,7 +63,7 @@ def test_first_run_is_done_and_complete(first: RunResult) -> None:
     assert set(first.stages) == set(STAGES)
     assert {run.state for run in first.stages.values()} == {"computed"}
     assert first.bundle is not None
-    assert set(digests(first.bundle)) >= EVERY_BUNDLE
+    assert set(digests(first.bundle)) >= EVERY_BUNDLE | {"show/episode.mp3", "show/episode.m4a", "show/notes.html"}
     assert not list(first.bundle.parent.glob(".*"))
     assert first.speakers == 2
     assert sorted(first.names) == ["Diane", "Sheila"]
@@ -114,7 +115,7 @@ def test_a_new_name_recomputes_no_audio_stage(first: RunResult, call: Path, tmp_
     again = run_flow(call, profile="podcast", out=tmp_path, cast=cast, clip={"video": False})
     assert "Diane Miller" in again.names
     computed = {stage for stage, run in again.stages.items() if run.state == "computed"}
-    assert computed == {"summarize", "clip", "publish"}
+    assert computed == {"summarize", "clip", "show", "publish"}
 
 
 def test_a_deleted_bundle_comes_back_from_the_checkpoints(first: RunResult, call: Path, tmp_path: Path) -> None:
