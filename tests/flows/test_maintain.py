@@ -28,7 +28,7 @@ import sys
 from tasks.progress import listening
 from flows import run_flow
 with listening(lambda event: print(f"{event.stage} {event.kind}\\n", end="", flush=True)):
-    run_flow(sys.argv[1], profile="podcast", out="out", clip={"count": 0})
+    run_flow(sys.argv[1], profile="archive", out="out", clip={"count": 0})
 """
 
 LIGHT = """
@@ -355,7 +355,7 @@ def test_the_deployment_of_a_killed_run_starts_it_again(
     (tmp_path / "call.stm").write_bytes(phone_call.with_suffix(".stm").read_bytes())
     given = {
         "path": str(tmp_path / "call.wav"),
-        "options": {"profile": "podcast", "out": str(tmp_path / "out"), "clip": {"count": 0}},
+        "options": {"profile": "archive", "out": str(tmp_path / "out"), "clip": {"count": 0}},
     }
     with client() as api:
         api.create_work_pool(WorkPoolCreate(name="local", type="process"), overwrite=True)

@@ -77,6 +77,7 @@ class Soak:
     number: int = signal.SIGKILL
     group: bool = True
     say: Callable[[str], None] = print
+    options: tuple[str, ...] = PROFILE
     kills: int = 0
     cycles: int = 0
     struck: Counter[str] = field(default_factory=Counter)
@@ -157,7 +158,7 @@ class Soak:
 
     def _start(self, place: Place) -> ChildRun:
         paid = ("--set", "transcribe.engine=openai", "--set", f"transcribe.base_url={self.service.address}")
-        return place.start(*self.recordings, *PROFILE, *paid)
+        return place.start(*self.recordings, *self.options, *paid)
 
     def _finish(self, place: Place, deadline_s: float) -> ChildRun:
         child = self._start(place)

@@ -166,7 +166,7 @@ def test_a_recording_is_worked_on_once_for_all_machines_and_its_bundle_outlives_
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     def run(name: str) -> RunResult:
-        return run_flow(call, profile="podcast", out=tmp_path / name, slice="5-20", clip={"count": 0})
+        return run_flow(call, profile="archive", out=tmp_path / name, slice="5-20", clip={"count": 0})
 
     first = run("one")
     assert first.outcome is Outcome.DONE
