@@ -250,6 +250,8 @@ class Run:
     def hope(self, pending: Pending[R]) -> R | None:
         """Wait for a stage that the rest can do without: its failure is noted and costs nothing else.
 
+        Clips that no model could rank are made in the order of their scores.
+
         Raises:
             ContractBroken: the stage gave wrong data, which says more about us than about the recording.
             StorageError: nothing else could be kept either.

@@ -120,7 +120,7 @@ BAD = {
     "prose": Said(content="I would take the second one, it is very funny."),
     "nothing": Said(content=""),
     "half": Said(content='{"order": [{"id": "m1", "rea'),
-    "cut off": Said(content='{"order": [{"id": "m9", "reason": "It is."}', finish="length"),
+    "cut off": Said(content={"order": [{"id": "m9", "reason": "It is."}]}, finish="length"),
     "refused": Said(refusal="I can't help with that."),
     "filtered": Said(finish="content_filter", content=""),
     "another shape": Said(content={"order": "m9, m8"}),
