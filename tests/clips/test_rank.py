@@ -139,6 +139,7 @@ def test_an_answer_that_can_not_be_used_leaves_the_order_of_the_scores(service: 
     assert all(moment.ranking is None and "model" not in moment.reason for moment in ranked.moments)
     (warning,) = ranked.warnings
     assert warning.startswith("The clips are in the order of their scores: ")
+    assert ("was cut off" in warning) == (said.finish == "length")
     assert len(service.asked) == 1, "one answer is paid for"
 
 
