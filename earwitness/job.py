@@ -14,6 +14,7 @@ from earwitness.clips.brand import brand_of
 from earwitness.clips.clip import Given, Learned
 from earwitness.clips.find import listing_of
 from earwitness.clips.learning import learned_for
+from earwitness.clips.rank import choose_ranker
 from earwitness.corrections.corrections import FILE as CORRECTIONS
 from earwitness.corrections.corrections import Corrections, load_corrections
 from earwitness.engines.engine import EngineUse
@@ -133,6 +134,7 @@ def plan_job(path: Path, options: RunOptions) -> Job:
             "diarize": tracks_engine(apart, resolved.diarize.engine) if apart else choose_diarizer(resolved.diarize),
             "transcribe": choose_recogniser(resolved.transcribe, sidecar),
             "summarize": choose_writer(resolved.summarize),
+            **_ranking(resolved),
         },
     )
 
@@ -214,6 +216,7 @@ def plan_again(folder: Path, options: RunOptions) -> Job:
             **({} if "transcribe" in known else {"transcribe": choose_recogniser(resolved.transcribe, None)}),
             **known,
             "summarize": choose_writer(resolved.summarize),
+            **_ranking(resolved),
         },
         found=source is not None,
         settled=tuple(stage for stage in HEARING if stage not in missing),
@@ -239,6 +242,11 @@ def found_again(bundle: Bundle, recording: Path) -> None:
 def _given(options: RunOptions, stage: str) -> dict[str, Any]:
     settings: BaseModel = getattr(options, "validate_" if stage == "validate" else stage)
     return settings.model_dump(exclude_unset=True)
+
+
+def _ranking(options: RunOptions) -> dict[str, EngineUse]:
+    ranker = choose_ranker(options)
+    return {"rank": ranker} if ranker else {}
 
 
 def _corrections(options: RunOptions, kept: Path) -> Corrections:

@@ -234,31 +234,35 @@ class ClipSettings(StageSettings):
 
     UNKEYED: ClassVar[frozenset[str]] = StageSettings.UNKEYED | {"artwork", "font"}
     RECORDED: ClassVar[frozenset[str]] = frozenset({"artwork", "font"})
+    ADDED: ClassVar[Mapping[str, Any]] = {"rank": "weights", "rank_model": None}
 
     count: int = by_profile("clips at most", ge=0, le=20)
     min_s: float = by_profile("shortest clip in seconds", ge=3, le=600)
     max_s: float = by_profile("longest clip in seconds", ge=5, le=900)
+    rank: Literal["weights", "chat"] = Field(
+        default="weights",
+        description="what puts the best moments in order. chat: a chat model, which is sent their words and may cost "
+        "money",
+    )
+    rank_model: str | None = Field(
+        default=None, min_length=1, max_length=200, description="chat model that ranks; empty: summarize.model"
+    )
     video: bool = by_profile("also render a captioned video of each clip")
     presets: tuple[Literal["tiktok", "reels", "shorts", "youtube", "square", "podcast"], ...] = by_profile(
         "kinds of video to render of each clip; the first decides what is looked for", min_length=1, max_length=6
     )
     reframe: Literal["blur", "fill", "fit"] = Field(
         default="blur",
-        description="what is shown of a video recording's own picture where its shape is another. blur: all of it, "
-        "over a blurred copy of itself; fill: its middle, as large as can be; fit: all of it, over the background "
-        "colour",
+        description="what is shown of a film of another shape. blur: all of it, over a blurred copy of itself; fill: "
+        "its middle, as large as can be; fit: all of it, over the background colour",
     )
     shorten: bool = Field(default=False, description="take out fillers (um, uh) and cut long pauses down")
     colours: tuple[Annotated[str, Field(pattern=COLOUR)], ...] = Field(
         default=(), max_length=20, description="of the speakers, by first appearance, as #RRGGBB; empty: our own"
     )
     background: str = Field(default="#14161C", pattern=COLOUR, description="ground of the picture, as #RRGGBB")
-    artwork: Path | None = Field(
-        default=None, description="JPEG, PNG or WebP picture of the show, shown in upright clips and as their ground"
-    )
-    font: Path | None = Field(
-        default=None, description="font file (.ttf, .otf) for captions; empty: DejaVu Sans, which has no Chinese"
-    )
+    artwork: Path | None = Field(default=None, description="JPEG, PNG or WebP picture and ground of upright clips")
+    font: Path | None = Field(default=None, description=".ttf or .otf, for captions; empty: DejaVu Sans (no Chinese)")
 
     @field_validator("presets")
     @classmethod

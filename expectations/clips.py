@@ -16,6 +16,7 @@ COLUMNS = {
     "end_s": "float64",
     "duration_s": "float64",
     "score": "float64",
+    "merit": "float64",
     "title": "str",
     "reason": "str",
     "preset": "str",
@@ -24,7 +25,8 @@ COLUMNS = {
     "media_file": "str",
     "captions_file": "str",
 }
-"""As in `clips.json`; `media_file` and `captions_file` are where the files lie on this machine."""
+"""As in `clips.json`; `merit` decides the order, `media_file` and `captions_file` are where the files lie on this
+machine."""
 
 EMPTY: str | None = "There are no clips."
 
@@ -39,6 +41,8 @@ def frame(clipped: Clipped) -> pd.DataFrame:
             clip.end_s,
             (round(clip.end_s * 1000) - round(clip.start_s * 1000)) / 1000,
             clip.score,
+            # those that a chat model named come first, in its order
+            clip.score if clip.ranking is None else 2 - clip.ranking.place / 1000,
             clip.title,
             clip.reason,
             clip.preset,
@@ -102,7 +106,7 @@ def suite() -> "ExpectationSuite":
                 expect.ExpectColumnValuesToBeDecreasing,
                 "the best clips come first",
                 "clips that are better than the one before: {rows}",
-                column="score",
+                column="merit",
             ),
             rule(
                 expect.ExpectColumnValuesToBeBetween,

@@ -15,7 +15,7 @@ from earwitness.words.align import choose_aligner
 from tasks.alerting import LOOKED_AFTER, tell_of_run
 from tasks.align import align, share_out
 from tasks.cast import settle_names
-from tasks.clip import clip, film_of
+from tasks.clip import clip, film_of, ranker_of
 from tasks.correct import put_right
 from tasks.diarize import diarize
 from tasks.findings import gather
@@ -124,6 +124,7 @@ def process_recording(path: Path, options: RunOptions | None = None) -> State[Ru
                     engine=run.use("clip", choose_clip_maker()),
                     given=job.given_for_clips(engines),
                     film=film_of(job, validated),
+                    ranker=ranker_of(job),
                 )
             )
 

@@ -4,8 +4,10 @@ from earwitness.audio.facts import ListeningCopy, Preprocessed, Validated
 from earwitness.clips.clip import Clipped, Given
 from earwitness.clips.film import FilmSource, film_source, open_film
 from earwitness.clips.make import make_clips
+from earwitness.clips.rank import Ranker, ranking_settings
 from earwitness.engines.engine import EngineUse
 from earwitness.job import Job
+from earwitness.money.paying import account_of, with_receipts
 from earwitness.notes.notes import Summarized
 from earwitness.options import ClipSettings, Profile
 from earwitness.speech.turns import Diarized
@@ -16,7 +18,7 @@ from tasks.progress import stage_progress
 from tasks.stage import stage
 
 
-@stage("clip", version="4", optional=("given", "film"))
+@stage("clip", version="4", optional=("given", "film", "ranker"))
 def clip(
     listening: ListeningCopy,
     speech: Preprocessed,
@@ -29,15 +31,19 @@ def clip(
     engine: EngineUse,
     given: Given | None = None,
     film: FilmSource | None = None,
+    ranker: Ranker | None = None,
 ) -> Clipped:
     """The best windows on sentence edges, rendered with captions; where there are no words, on the edges of turns.
 
     `given` has the digests of the artwork and the font, which the settings name by their paths, and what people and
-    the recogniser decide. `film` says which picture clips show.
+    the recogniser decide. `film` says which picture clips show, `ranker` which
+    chat model puts them in order.
     """
     from expectations.clips import frame
 
-    result = make_clips(
+    result = with_receipts(
+        account_of("clip"),
+        make_clips,
         listening.audio.path,
         utterances_of(read_words(aligned.words.path)) if aligned else [],
         speakers,
@@ -51,6 +57,7 @@ def clip(
         edges=given.edges if given else (),
         misheard=given is not None and given.misheard,
         film=open_film(film) if film else None,
+        ranker=ranker,
     )
     # whoever sets edges by hand is not held to the limits of choosing
     by_hand = [round(clip.end_s - clip.start_s, 3) for clip in result.listing.clips if clip.by_hand]
@@ -62,6 +69,12 @@ def clip(
         min_s=min([settings.min_s, *by_hand]),
         max_s=max([settings.max_s, *by_hand]),
     )
+
+
+def ranker_of(job: Job) -> Ranker | None:
+    """The chat model that puts the clips in order, if one was asked for."""
+    use = job.engines.get("rank")
+    return Ranker(use, ranking_settings(job.options.clip, job.options.summarize)) if use else None
 
 
 def film_of(job: Job, validated: Validated) -> FilmSource | None:

@@ -19,15 +19,19 @@ from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
 from prefect.utilities.annotations import opaque
 
+from earwitness import __version__
 from earwitness.archive.findings import Missing
 from earwitness.engines.engine import EngineUse
 from earwitness.errors import (
     BudgetExceeded,
     ContractBroken,
     EarwitnessError,
+    EngineFailed,
+    EngineUnavailable,
     ExitCode,
     PriceUnknown,
     RecordingGone,
+    ServiceUnavailable,
     StorageError,
     UsageError,
 )
@@ -35,7 +39,7 @@ from earwitness.home import store_path
 from earwitness.interrupt import Interruption, current_interruption, interrupt_once_more
 from earwitness.job import Job
 from earwitness.money.budget import machine_limits
-from earwitness.money.cheaper import cheaper
+from earwitness.money.cheaper import cheaper, why_not
 from earwitness.money.paying import PAID, current_account, open_account, spent_on
 from earwitness.options import RunOptions
 from earwitness.result import ErrorInfo, Estimate, Outcome, RunResult, StageRun
@@ -54,7 +58,19 @@ from tasks.transcribe import vocabulary_for
 
 log = logging.getLogger(__name__)
 
-_ORDER = ("validate", "preprocess", "listen", "diarize", "transcribe", "align", "summarize", "clip", "show", "publish")
+_ORDER = (
+    "validate",
+    "preprocess",
+    "listen",
+    "diarize",
+    "transcribe",
+    "align",
+    "summarize",
+    "rank",
+    "clip",
+    "show",
+    "publish",
+)
 READING = ("validate", "listen")
 """Stages that read the recording itself; all others work on what these two and the store hold."""
 
@@ -62,6 +78,8 @@ P = ParamSpec("P")
 R = TypeVar("R", bound=StageResult)
 
 
+_NOT_ASKED = (ServiceUnavailable, EngineUnavailable, EngineFailed)
+"""What a chat model that should put clips in order fails with."""
 _LOOK_S = 1.0
 _said: dict[UUID, RunResult] = {}
 
@@ -232,6 +250,8 @@ class Run:
     def hope(self, pending: Pending[R]) -> R | None:
         """Wait for a stage that the rest can do without: its failure is noted and costs nothing else.
 
+        Clips that no model could rank are made in the order of their scores.
+
         Raises:
             ContractBroken: the stage gave wrong data, which says more about us than about the recording.
             StorageError: nothing else could be kept either.
@@ -242,6 +262,8 @@ class Run:
         try:
             return self.take(pending)
         except (BudgetExceeded, PriceUnknown) as error:
+            if pending.inputs.get("ranker"):
+                return self.hope(self._unranked(pending, why_not(error)))
             if (less := self._for_less(pending, error)) is not None:
                 return self.hope(less)
             if pending.stage != "summarize" or (self.job and self.job.settled):
@@ -254,6 +276,8 @@ class Run:
         except (ContractBroken, StorageError):
             raise
         except EarwitnessError as error:
+            if pending.inputs.get("ranker") and isinstance(error, _NOT_ASKED):
+                return self.hope(self._unranked(pending, error.message))
             if self.job and pending.stage in self.job.settled:
                 raise
             self._without(pending.stage, error)
@@ -276,6 +300,13 @@ class Run:
         if "vocabulary" in pending.inputs:
             other["vocabulary"] = vocabulary_for(found.engine, self.job.cast if self.job else None)
         return pending.again(other)
+
+    def _unranked(self, pending: Pending[R], why: str) -> Pending[R]:
+        """The clips once more, in the order of their scores: the next run that can ask the model does."""
+        log.warning("%s: no model puts the clips in order: %s", self.path.name, why)
+        self.warnings.append(f"The clips are in the order of their scores: {why.rstrip('.')}.")
+        self.use("rank", EngineUse(name="weights", version=__version__, degraded=True, reason=why))
+        return pending.again({"ranker": None})
 
     def skip(self, *stages: str, because: str) -> None:
         """Note stages that have nothing to work on."""

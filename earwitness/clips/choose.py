@@ -10,12 +10,13 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from earwitness.clips.clip import Learned
+from earwitness.clips.clip import Learned, Ranking
 from earwitness.clips.edges import asked_edges
 from earwitness.clips.features import Judge
 from earwitness.clips.presets import limits_s
+from earwitness.clips.rank import MANY, Ranked, Ranker, ordinary_words, publishable, rank_moments
 from earwitness.clips.sound import Sound
-from earwitness.clips.telling import context_lacking, description_of, hashtags_for, reason_for, title_of
+from earwitness.clips.telling import context_lacking, description_of, hashtags_for, ranking_told, reason_for, title_of
 from earwitness.clips.units import Unit, span_of, straddled, units_of, units_of_turns
 from earwitness.corrections.corrections import ClipEdges
 from earwitness.notes.notes import Notes
@@ -46,6 +47,8 @@ class Moment:
     lacks: tuple[str, ...] = ()
     by_hand: bool = False
     """A person set its edges; score and features are those it was chosen with."""
+    ranking: Ranking | None = None
+    """Where a chat model put it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,8 @@ class _Pick:
     last: int
     features: dict[str, float] = field(compare=False)
     by_hand: bool = False
+    ranking: Ranking | None = None
+    """With what the model said as it said it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,7 @@ def choose_moments(
     learned: Learned | None = None,
     edges: Sequence[ClipEdges] = (),
     misheard: bool = False,
+    ranker: Ranker | None = None,
 ) -> Choice:
     """The best stretches, at most `settings.count`; no two overlap or say the same.
 
@@ -96,6 +102,10 @@ def choose_moments(
         learned: what ratings made of the weights.
         misheard: the recogniser mishears many words: no tags are made of them, and clips say so.
         edges: what a person asked of clips that were chosen earlier, and are chosen again.
+        ranker: the chat model that puts the best moments in order; None: their scores do.
+
+    Raises:
+        EarwitnessError: the chat model can't be asked, or a budget has no room for that.
     """
     if settings.count == 0:
         return Choice([], "No clips were asked for.")
@@ -123,10 +133,14 @@ def choose_moments(
         ((score_of(judge.features(first, last), weights), first, last) for first, last in candidates),
         key=lambda item: (-item[0], units[item[1]].start_ms, item[2]),
     )
-    chosen, repeated = _best(scored, judge, settings.count)
-    picks = [_Pick(score, first, last, judge.features(first, last)) for score, first, last in chosen]
-    picks, warnings = _as_asked(picks, edges, units)
+    best, repeated = _best(scored, judge, settings.count * (MANY if ranker else 1))
+    ranked = Ranked(tuple(range(len(best))))
+    if ranker:
+        ranked = rank_moments([units[first : last + 1] for _, first, last in best], ranker)
+    picks, warnings = _as_asked(_picked(best, ranked, judge)[: settings.count], edges, units)
+    picks, unheard = _told(picks, units)
     moments = [_moment(judge, units, notes, speakers, profile, pick, misheard=misheard) for pick in picks]
+    warnings = [*([ranked.warning] if ranked.warning else []), *unheard, *warnings]
     shortfall = _shortfall(len(moments), settings.count, repeated, unread)
     return Choice(moments, shortfall, {name: round(weight, 4) for name, weight in weights.items()}, tuple(warnings))
 
@@ -148,6 +162,36 @@ def _as_asked(
             f"{'are' if gone > 1 else 'is'} not among those that were chosen now."
         )
     return kept, warnings
+
+
+def _picked(best: Sequence[tuple[float, int, int]], ranked: Ranked, judge: Judge) -> list[_Pick]:
+    """In the order that was found."""
+    found = []
+    for number, place in enumerate(ranked.order, 1):
+        score, first, last = best[place]
+        said = ranked.said.get(place)
+        ranking = None if said is None else Ranking(place=number, of=len(ranked.said), said=said)
+        found.append(_Pick(score, first, last, judge.features(first, last), ranking=ranking))
+    return found
+
+
+def _told(picks: Sequence[_Pick], units: Sequence[Unit]) -> tuple[list[_Pick], list[str]]:
+    """What the model said of each, held against the words that are in it; and how much is left out."""
+    told, unheard = [], 0
+    ordinary = ordinary_words(units) if any(pick.ranking for pick in picks) else frozenset()
+    for pick in picks:
+        if pick.ranking and pick.ranking.said:
+            said = publishable(pick.ranking.said, units[pick.first : pick.last + 1], ordinary)
+            unheard += not said
+            told.append(replace(pick, ranking=pick.ranking.model_copy(update={"said": said})))
+        else:
+            told.append(pick)
+    if not unheard:
+        return told, []
+    return told, [
+        f"What the chat model said of {unheard} clip{'s' if unheard > 1 else ''} is left out: it has names, numbers or "
+        "quotations that nobody says there, or is not one sentence."
+    ]
 
 
 def _overlap(units: Sequence[Unit], one: _Pick, other: _Pick) -> bool:
@@ -261,7 +305,9 @@ def _moment(
         by_hand=pick.by_hand,
         features={name: round(value, 3) for name, value in features.items()},
         reason=reason_for(judge.features(first, last), sum(judge.told.cited[first : last + 1]), (end - start) / 1000)
+        + ranking_told(pick.ranking)
         + (" A person set where it begins and ends." if pick.by_hand else ""),
+        ranking=pick.ranking,
         title=title_of(judge, units, first, last) or _by_time(start),
         evidence=tuple(dict.fromkeys(u.utterance for u in units[first : last + 1] if u.utterance)),
         description=description_of(judge, units, first, last, notes, speakers),

@@ -22,6 +22,16 @@ class Rendition(Record):
     true_peak_dbtp: float | None = Field(default=None, description="as measured in the file")
 
 
+class Ranking(Record):
+    """Where a chat model put a clip."""
+
+    place: int = Field(ge=1, description="1: it liked this moment best")
+    of: int = Field(ge=1, description="moments that it put in order, most of which are no clips")
+    said: str = Field(
+        default="", description="why, in its own words; empty: it did not say, or not in words that can be published"
+    )
+
+
 class Clip(Record):
     """One entry of `clips.json`; times in seconds on the recording's clock."""
 
@@ -43,6 +53,9 @@ class Clip(Record):
     lacks: list[str] = Field(default_factory=list, description="what those who see only this don't know")
     by_hand: bool = Field(
         default=False, description="a person extended or trimmed it; score and features are those it was chosen with"
+    )
+    ranking: Ranking | None = Field(
+        default=None, description="by a chat model; absent: it stands where its score puts it"
     )
     cut_out_s: float = Field(default=0.0, ge=0, description="fillers and pauses that were taken out of it")
     renditions: list[Rendition] = Field(default_factory=list, description="all its files, the first one included")
@@ -90,6 +103,7 @@ class ClipList(Record):
     reason: str = Field(default="", description="why there are none, or fewer than asked")
     weights: dict[str, float] = Field(default_factory=dict, description="feature → what it weighs in the score")
     learned: Learned | None = Field(default=None, description="what ratings made of the weights; absent: as shipped")
+    ranked_by: str | None = Field(default=None, description="chat model that put them in order; absent: the scores did")
 
 
 class Clipped(StageResult):

@@ -22,6 +22,7 @@ from earwitness.clips.film import Film, Shot, can_map_colours, shape_at
 from earwitness.clips.fonts import Fonts, fonts_in, nobody_has
 from earwitness.clips.picture import Look, Scene, artwork_box, measure_of, room_for_lines
 from earwitness.clips.presets import Preset, limits_s, wanted
+from earwitness.clips.rank import Ranker
 from earwitness.clips.render import (
     SOFTER_DB,
     decoded,
@@ -76,6 +77,7 @@ def make_clips(
     edges: Sequence[ClipEdges] = (),
     misheard: bool = False,
     film: Film | None = None,
+    ranker: Ranker | None = None,
 ) -> Clipped:
     """Choose, cut, level and caption clips.
 
@@ -93,11 +95,13 @@ def make_clips(
         edges: clips that a person extended or trimmed.
         misheard: the recogniser mishears many words; clips say so.
         film: the recording's own picture, if clips are to show it.
+        ranker: the chat model that puts the best moments in order; None: their scores do.
 
     Raises:
         UsageError: artwork or font can't be used, or the limits leave no clip possible.
         ToolFailed: ffmpeg died, stalled, or can't encode.
         StorageError: the store can't be written.
+        EarwitnessError: the chat model can't be asked, or a budget has no room for that.
     """
     limits_s(settings)
     units = units_of(utterances)
@@ -115,6 +119,7 @@ def make_clips(
         learned=learned,
         edges=edges,
         misheard=misheard,
+        ranker=ranker,
     )
     progress(0.1, f"{len(choice.moments)} clips chosen")
     names = {speaker.label: shown for speaker in speakers if (shown := _shown(speaker, profile))}
@@ -137,7 +142,8 @@ def make_clips(
     reason = choice.reason
     if choice.moments and not clips:
         reason = "None of the clips that were made could be published; the warnings say why."
-    listing = ClipList(clips=clips, reason=reason, weights=choice.weights, learned=learned)
+    ranked_by = ranker.engine.model if ranker and any(clip.ranking for clip in clips) else None
+    listing = ClipList(clips=clips, reason=reason, weights=choice.weights, learned=learned, ranked_by=ranked_by)
     return Clipped(engine=engine, listing=listing, files=files, warnings=warnings)
 
 
@@ -366,6 +372,7 @@ def _entry(take: _Take, cut: Cut, renditions: Sequence[Rendition]) -> Clip:
         hashtags=list(moment.hashtags),
         lacks=list(moment.lacks),
         by_hand=moment.by_hand,
+        ranking=moment.ranking,
         cut_out_s=(cut.end_ms - cut.start_ms - cut.length_ms) / 1000,
         renditions=list(renditions),
     )

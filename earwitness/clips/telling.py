@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from earwitness.clips.clip import Ranking
 from earwitness.clips.features import Judge, opening
 from earwitness.clips.units import Unit
 from earwitness.notes.notes import Notes
@@ -62,6 +63,14 @@ def reason_for(features: dict[str, float], claims: int, seconds: float) -> str:
     listed = said[0] if len(said) == 1 else f"{', '.join(said[:-1])} and {said[-1]}"
     heard = "" if "salience" in features else " It was chosen by its sound alone: its words are not known."
     return f"{seconds:.0f} s that {listed}.{heard}"
+
+
+def ranking_told(ranking: Ranking | None) -> str:
+    """What a chat model had to say, as a sentence that follows the reason."""
+    if ranking is None:
+        return ""
+    says = f", and says: “{ranking.said}”" if ranking.said else "."
+    return f" A chat model put it at {ranking.place} of {ranking.of}{says}"
 
 
 def title_of(judge: Judge, units: Sequence[Unit], first: int, last: int) -> str:

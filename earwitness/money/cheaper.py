@@ -44,11 +44,11 @@ def cheaper(
         except EngineUnavailable:
             continue
         if found is not None:
-            return Cheaper(found.settings, found.engine.model_copy(update={"degraded": True, "reason": _reason(why)}))
+            return Cheaper(found.settings, found.engine.model_copy(update={"degraded": True, "reason": why_not(why)}))
     return None
 
 
-def _reason(why: BudgetExceeded | PriceUnknown) -> str:
+def why_not(why: BudgetExceeded | PriceUnknown) -> str:
     """Without amounts: it stands in the bundle, which must not change because something else was bought meanwhile."""
     if isinstance(why, PriceUnknown):
         return "the price of what was asked for is not known, and the budget is in dollars"

@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 from earwitness.audio.facts import Validated
+from earwitness.clips.presets import limits_s
+from earwitness.clips.rank import MANY, question
+from earwitness.clips.units import Unit
 from earwitness.engines.engine import EngineUse
 from earwitness.errors import BadTranscript
 from earwitness.money.prices import MICRO, Usage, cost_of
-from earwitness.options import RunOptions
+from earwitness.options import ClipSettings, RunOptions
 from earwitness.result import StageCost
 from earwitness.speech.second_hearing import MOST_SHARE
 from earwitness.words.cast import Speaker
@@ -18,6 +22,10 @@ _WORDS_A_MINUTE = 150
 _TALK_SPREAD = (0.7, 1.3)
 _LINE = "and then we went to the harbour, because somebody had told us about it."
 """An utterance of usual length: 14 words."""
+_USUAL_CLIP_S = 35.0
+"""What the weights like best."""
+_TOKENS_A_MOMENT = 45
+"""Of the answer: an id and a sentence of some 20 words, as JSON."""
 _SERVICES = frozenset({"openai", "assemblyai"})
 
 
@@ -40,6 +48,8 @@ def forecast_costs(
         found.append(_transcription(validated, use, twice=options.transcribe.hear_again == "always"))
     if (use := engines.get("summarize")) and use.name == "chat":
         found.append(_notes(validated, use, options, transcript))
+    if use := engines.get("rank"):
+        found.append(_ranking(validated, use, options.clip))
     return found
 
 
@@ -70,6 +80,48 @@ def _notes(validated: Validated, use: EngineUse, options: RunOptions, transcript
     ]
     basis += f"; {told[0].questions} questions to the model"
     return _cost("summarize", model, address, (told[1 % len(told)].low, told[0].likely, told[-1].high), basis)
+
+
+def _ranking(validated: Validated, use: EngineUse, clips: ClipSettings) -> StageCost:
+    """One question on the best moments, of which there are as many, and as long, as the recording has room for."""
+    model, _, address = use.model.partition(" at ")
+    length_s = validated.facts.duration_ms / 1000
+    low_s, high_s = limits_s(clips)
+    usual_s = min(max(_USUAL_CLIP_S, low_s), high_s)
+
+    def moments(shortest_s: float) -> int:
+        return min(MANY * clips.count, int(length_s // shortest_s))
+
+    most = moments(low_s)
+    told = (
+        _ranking_price(address, model, moments(high_s), low_s, "low"),
+        _ranking_price(address, model, moments(usual_s), usual_s, "likely"),
+        _ranking_price(address, model, most, min(high_s, length_s / max(1, most)), "high"),
+    )
+    return _cost("clip", model, address, told, f"one question on up to {most} moments, if a model is to rank them")
+
+
+def _ranking_price(
+    address: str, model: str, moments: int, seconds: float, how: Literal["low", "likely", "high"]
+) -> int | None:
+    from earwitness.notes.forecast import ANSWER_SPREAD, BYTES_A_TOKEN, TOKENS_SPREAD
+    from earwitness.services.chat_model import provider_of
+
+    if moments < 2:
+        return 0
+    said = _talk(round(seconds * _WORDS_A_MINUTE / 60))
+    units = [Unit(0, round(seconds * 1000), one.text, one.speaker, one.id, (), ends_sentence=True) for one in said]
+    letters = sum(len(text.encode()) for _, text in question([units] * moments))
+    read_as, written_as = {
+        "low": (TOKENS_SPREAD[0], ANSWER_SPREAD[0]),
+        "likely": (1.0, 1.0),
+        "high": (TOKENS_SPREAD[1], ANSWER_SPREAD[1]),
+    }[how]
+    usage = Usage(
+        input_tokens=round(read_as * letters / BYTES_A_TOKEN),
+        output_tokens=round(written_as * _TOKENS_A_MOMENT * moments),
+    )
+    return cost_of(address, [provider_of(model)[1]], usage)
 
 
 def _cost(

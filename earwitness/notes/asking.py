@@ -27,7 +27,7 @@ _LEAST_WORDS = 60
 _SHOWN = 1_500
 
 
-class _Malformed(ValueError):
+class Malformed(ValueError):
     """An answer that is not what was asked for; the text tells the model why."""
 
 
@@ -132,25 +132,25 @@ class Asker:
     def _understood(self, part: Part, words: int, reply: Reply) -> Noted:
         try:
             return Noted(part, self._read(reply.text, part), 1)
-        except _Malformed as trouble:
+        except Malformed as trouble:
             complaint = str(trouble)
         turn = [
             ("ai", reply.text[:_SHOWN] or "(nothing)"),
             ("human", f"That can't be used: {complaint}. Answer again, with the whole JSON object and nothing else."),
         ]
-        with suppress(_Malformed, TooLong):  # said below: what the second answer lacked is no news
+        with suppress(Malformed, TooLong):  # said below: what the second answer lacked is no news
             again = self._ask(part, words, turn)
             if again.finish == "stop":
                 return Noted(part, self._read(again.text, part), 2)
         return Noted(part, None, 2, f"the model's answer could not be used ({complaint})")
 
     def _read(self, text: str, part: Part) -> dict[str, Any]:
-        answer = _json_in(text)
+        answer = json_in(text)
         main = read_profile(self.profile)["chat"]["main"]
         if not isinstance(answer.get(main), list):
-            raise _Malformed(f"it has no list {main!r}")
+            raise Malformed(f"it has no list {main!r}")
         if not answer[main] and part.words >= _LEAST_WORDS:
-            raise _Malformed(f"the list {main!r} is empty, though {part.words} words were said")
+            raise Malformed(f"the list {main!r} is empty, though {part.words} words were said")
         return answer
 
     def question(self, part: Part, words: int) -> Question:
@@ -199,13 +199,13 @@ def _data(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False).replace("<", "\\u003c").replace(">", "\\u003e")
 
 
-def _json_in(text: str) -> dict[str, Any]:
+def json_in(text: str) -> dict[str, Any]:
     """The JSON object in an answer; models like to put a fence or a sentence around it."""
     begin, end = text.find("{"), text.rfind("}")
     try:
         found = json.loads(text[begin : end + 1]) if 0 <= begin < end else None
     except (ValueError, RecursionError) as error:
-        raise _Malformed(f"it is no JSON ({error})") from error
+        raise Malformed(f"it is no JSON ({error})") from error
     if not isinstance(found, dict):
-        raise _Malformed("it holds no JSON object")
+        raise Malformed("it holds no JSON object")
     return found

@@ -21,7 +21,7 @@ _MOST_EVIDENCE = 24
 _TOO_LITTLE, _DOUBTFUL = 0.2, 0.4
 """Share of its telling words that a sentence's evidence has: below the first it is dropped, below the other doubted."""
 _NUMBER = re.compile(r"\d+")
-_ADDRESS = re.compile(r"\S*(?:://|www\.|@)\S*|\b\w+\.(?:com|org|net|io|dev|app|ru|cn)\b\S*", re.IGNORECASE)
+ADDRESS = re.compile(r"\S*(?:://|www\.|@)\S*|\b\w+\.(?:com|org|net|io|dev|app|ru|cn)\b\S*", re.IGNORECASE)
 _STEM = 5
 
 
@@ -99,7 +99,7 @@ class Checker:
         if wrong := self._misquoted(text, evidence):
             return Verdict((), wrong)
         said = " ".join(utterance.text for utterance in evidence)
-        strange = [found for found in _ADDRESS.findall(text) if found.strip(".,;!?)").casefold() not in said.casefold()]
+        strange = [found for found in ADDRESS.findall(text) if found.strip(".,;!?)").casefold() not in said.casefold()]
         if strange:
             return Verdict((), f"its evidence has no {_shown(strange)}")
         # "one of them" counts nothing

@@ -11,14 +11,14 @@ from earwitness.words.cast import Cast, Speaker
 from earwitness.words.transcript import Utterance
 
 # Tokenizers make a token of some four bytes of English and JSON: 3.3 of dense JSON, 4.6 of prose.
-_BYTES_A_TOKEN = 3.8
-_TOKENS_SPREAD = (0.83, 1.2)
+BYTES_A_TOKEN = 3.8
+TOKENS_SPREAD = (0.83, 1.2)
 # Of the answer: a point of some 18 words has 100 letters, and some 40 more of JSON with what it cites
 _TOKENS_A_WORD = 2.0
 _OTHER_SECTIONS = 0.5
 """People, places, quotes, chapters ... beside the main section, which is 1."""
 _ANSWER_FRAME = 60
-_ANSWER_SPREAD = (0.5, 1.8)
+ANSWER_SPREAD = (0.5, 1.8)
 """Models keep to a wanted length as badly as that."""
 
 
@@ -58,12 +58,12 @@ def forecast_notes(
     def price(read_as: float, written_as: float) -> int | None:
         costs = []
         for question in questions:
-            read = round(read_as * question.bytes / _BYTES_A_TOKEN)
+            read = round(read_as * question.bytes / BYTES_A_TOKEN)
             written = round(written_as * (_TOKENS_A_WORD * told * question.words + _ANSWER_FRAME))
             usage = Usage(input_tokens=read, output_tokens=min(written, question.most_tokens))
             costs.append(cost_of(address_of(settings), [model], usage))
         known = [cost for cost in costs if cost is not None]
         return sum(known) if len(known) == len(costs) else None
 
-    low, high = zip(_TOKENS_SPREAD, _ANSWER_SPREAD, strict=True)
+    low, high = zip(TOKENS_SPREAD, ANSWER_SPREAD, strict=True)
     return NotesForecast(len(questions), price(*low), price(1, 1), price(*high))

@@ -26,6 +26,7 @@ STAGE_NAMES = {
     "align": "When each word is said",
     "speakers": "How people talk",
     "summarize": "Notes",
+    "rank": "Order of the clips",
     "clip": "Clips",
     "show": "Episode for a podcast's feed",
     "publish": "This bundle",

@@ -239,7 +239,7 @@ CORRUPTIONS: list[tuple[str, Corruption, str]] = [
     ("clips", put("path", "clips/clip-1.m4a"), "clips that share a file: clip-1 at 20.000–35.000 s; clip-2"),
     ("clips", put("id", "second"), "not of the form clip-1: second"),
     ("clips", put("score", -0.1), "scores outside 0 to 1: clip-2"),
-    ("clips", put("score", 0.95), "better than the one before: clip-2"),
+    ("clips", put("merit", 0.95), "better than the one before: clip-2"),
     ("clips", put("title", ""), "clips with a blank title: clip-2"),
     ("clips", put("reason", None), "clips without reason: clip-2"),
     ("clips", put("start_s", -1.0), "start before the recording does: clip-2 at -1.000–55.000 s"),
