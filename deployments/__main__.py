@@ -9,6 +9,8 @@ import subprocess
 import sys
 import time
 
+import click
+
 import tasks  # noqa: F401 - sets what Prefect reads when it is imported
 from earwitness.errors import ServerUnavailable
 from earwitness.local_service.service import project
@@ -28,7 +30,7 @@ def main() -> int:
             break
         except ServerUnavailable as error:
             if time.monotonic() > deadline:
-                print(f"earwitness: {error}", file=sys.stderr)
+                click.echo(f"earwitness: {error}", err=True)
                 return error.exit_code
             time.sleep(2)
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
