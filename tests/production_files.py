@@ -31,10 +31,17 @@ class Variable(NamedTuple):
     value: str | None
 
 
-def compose() -> dict[str, Any]:
-    """compose.yaml, anchors resolved."""
-    read: dict[str, Any] = yaml.safe_load((FOLDER / "compose.yaml").read_text("utf-8"))
+def compose(name: str = "compose") -> dict[str, Any]:
+    """compose.yaml or compose.worker.yaml, anchors resolved."""
+    read: dict[str, Any] = yaml.safe_load((FOLDER / f"{name}.yaml").read_text("utf-8"))
     return read
+
+
+def composed() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every container of either."""
+    for file in ("compose", "compose.worker"):
+        for name, part in compose(file)["services"].items():
+            yield f"{file} {name}", part
 
 
 def kubernetes() -> list[dict[str, Any]]:
@@ -96,13 +103,16 @@ def stages() -> dict[str, list[str]]:
 
 def commands() -> list[Command]:
     """Everything that any of the files starts."""
-    found = [
-        Command(f"compose {name}", part["command"]) for name, part in compose()["services"].items() if "command" in part
-    ]
+    found = [Command(where, part["command"]) for where, part in composed() if "command" in part]
     found += [Command(where, container["command"]) for where, container in containers() if "command" in container]
     found += [Command(path.name, shlex.split(unit(path)["Service"]["ExecStart"])) for path in UNITS]
     for name, lines in stages().items():
         found += [Command(f"image {name}", json.loads(line[4:])) for line in lines if line.startswith("CMD ")]
+    for where, words in tuple(found):
+        if words[0] == "sh":
+            found += [
+                Command(where, shlex.split(part)) for part in re.findall(r"(?:earwitness|prefect) [^;]+", words[2])
+            ]
     return [Command(where, [words[0].rpartition("/")[2], *words[1:]]) for where, words in found]
 
 
@@ -116,8 +126,8 @@ def env_lines(path: Path) -> Iterator[tuple[str, str]]:
 def variables() -> list[Variable]:
     """Everything that any of the files sets."""
     found: list[Variable] = []
-    for name, part in compose()["services"].items():
-        found += [Variable(f"compose {name}", key, str(value)) for key, value in part.get("environment", {}).items()]
+    for where, part in composed():
+        found += [Variable(where, key, str(value)) for key, value in part.get("environment", {}).items()]
     for path in sorted([*FOLDER.glob(".env*"), *FOLDER.glob("systemd/*.example")]):
         found += [Variable(path.name, key, value) for key, value in env_lines(path)]
     for where, container in containers():

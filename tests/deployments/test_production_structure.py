@@ -13,6 +13,7 @@ from tests.production_files import (
     FOLDER,
     UNITS,
     compose,
+    composed,
     containers,
     kubernetes,
     kustomization,
@@ -23,11 +24,12 @@ from tests.production_files import (
 )
 
 
-def test_compose_refers_only_to_what_it_has() -> None:
-    file = compose()
+@pytest.mark.parametrize("which", ["compose", "compose.worker"])
+def test_compose_refers_only_to_what_it_has(which: str) -> None:
+    file = compose(which)
     services: dict[str, Any] = file["services"]
     for name, part in services.items():
-        assert set(part.get("networks", ())) <= set(file["networks"]), name
+        assert set(part.get("networks", ())) <= set(file.get("networks", ())), name
         for other, wanted in part.get("depends_on", {}).items():
             assert other in services, name
             if wanted["condition"] == "service_healthy":
@@ -44,7 +46,8 @@ def test_compose_refers_only_to_what_it_has() -> None:
 
 
 def test_in_compose_nobody_is_root_but_postgres_while_it_starts() -> None:
-    for name, part in compose()["services"].items():
+    for where, part in composed():
+        name = where.split()[1]
         assert part["cap_drop"] == ["ALL"], name
         assert "no-new-privileges:true" in part["security_opt"], name
         if name != "postgres":
