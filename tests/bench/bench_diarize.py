@@ -129,7 +129,9 @@ class Total:
     processor_s: float = 0.0
     sound: float = 0.0
 
-    def add(self, reference: list[Turn], found: list[Turn], duration_ms: int, seconds: float, processor_s: float) -> str:
+    def add(
+        self, reference: list[Turn], found: list[Turn], duration_ms: int, seconds: float, processor_s: float
+    ) -> str:
         """Count a recording in; return its cell of the table."""
         score = diarization_score(reference, found, whole_file(duration_ms, reference))
         self.errors += score.missed_s + score.false_alarm_s + score.confusion_s
