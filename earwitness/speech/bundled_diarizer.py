@@ -39,6 +39,9 @@ class Tuning:
     rules: Rules = field(default_factory=Rules)
     join_closely: float = 0.57
     """As `Rules.join`, where a second encoder was heard."""
+    certain: float = 0.85
+    """Share of the weight of thresholds that lead to one number of people, from which no second encoder is heard: it
+    would cost time, and now and then be wrong where the first is right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +139,13 @@ def observe(
 def hear_closely(
     speech: Path, observed: Observed, progress: Progress, least: int, *, device: str, tuning: Tuning
 ) -> Closely | None:
-    """Run the second encoder where it may change how many people there are; None: nobody speaks."""
+    """Run the second encoder where the first doubts how many people there are; None: it does not, or nobody speaks."""
     voices = _clear_voices(observed, tuning, least)
     if not len(voices.window):
         return None
     tree = clustering.build_tree(voices, clustering.shared_evidence(observed.flags), tuning.rules)
+    if max(clustering.count_support(tree, voices, tuning.rules).values()) >= tuning.certain:
+        return None
     return close_hearing.hear_closely(speech, observed.source, voices, tree, progress, device)
 
 

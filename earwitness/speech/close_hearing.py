@@ -1,8 +1,8 @@
 """A second encoder for those moments that decide how many people there are.
 
-GE2E hears every window. What it takes for one person beyond doubt forms small groups; CAM++, which tells people apart
-better and costs many times as much, hears the two longest pieces of each. The vectors stand side by side in one, so
-that its cosine is the weighted mean of theirs.
+GE2E hears every window. Where it is in doubt how many people there are, what it takes for one person beyond doubt
+forms small groups; CAM++, which tells people apart better and costs many times as much, hears the two longest pieces
+of each. The vectors stand side by side in one, so that its cosine is the weighted mean of theirs.
 """
 
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ from earwitness.speech.segmentation import (
 )
 from earwitness.speech.voice_encoder import Vectors, unit
 
-SURE = 0.85
+SURE = 0.88
 """Likeness by GE2E from which voices are one group; the figures behind all of these: `bench_diarize`, `bench_count`."""
 _PIECES = 2
 """A group is heard in."""

@@ -75,3 +75,16 @@ def test_silence_has_nothing_to_hear(tmp_path: Path) -> None:
         bundled_diarizer.hear_closely(tmp_path / "silence.wav", observed, no_progress, 1, device="cpu", tuning=Tuning())
         is None
     )
+
+
+def test_it_is_heard_only_where_the_first_encoder_is_in_doubt(phone_call: Path) -> None:
+    observed = bundled_diarizer.observe(phone_call)
+    heard = [
+        bundled_diarizer.hear_closely(
+            phone_call, observed, no_progress, 1, device="cpu", tuning=Tuning(certain=certain)
+        )
+        for certain in (0.0, 1.01)
+    ]
+    assert heard[0] is None
+    assert heard[1] is not None
+    assert heard[1].heard_s.sum() > 0
