@@ -34,7 +34,7 @@ def run_again(killed: Killed, marks: list[str]) -> None:
             paths = [from_folder(folder, path) for path in given["paths"]]
             process_batch(paths, options, BatchOptions.model_validate(given.get("batch") or {}), return_state=True)
         elif killed.flow == "drop":
-            process_drop(from_folder(folder, given["folder"]), given["ticket"], given["name"], return_state=True)
+            process_drop(from_folder(folder, given["folder"]), given["tickets"], given["name"], return_state=True)
         else:
             process_recording(from_folder(folder, given["path"]), options, return_state=True)
 

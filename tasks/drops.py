@@ -1,6 +1,6 @@
 """Dropped files and Prefect: the event that starts a run, and what became of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from prefect.client.orchestration import get_client
@@ -35,22 +35,20 @@ _STATES: dict[StateType, RunState] = {
 class PrefectOffice:
     """Hands drops over by an event, which the deployment `drop` is triggered by (prefect.yaml)."""
 
-    def hand_over(self, folder: DropFolder, drop: Drop) -> None:
-        """Emit the event; the server has it when this returns.
+    def hand_over(self, folder: DropFolder, drops: Sequence[Drop]) -> None:
+        """Emit one event for all of them; the server has it when this returns.
 
         Raises:
             ServerUnavailable: it does not answer.
         """
-        recording = folder.recording(drop)
         event = Event(
             event=EVENT,
-            resource=Resource({"prefect.resource.id": f"earwitness.drop.{drop.ticket}"}),
+            resource=Resource({"prefect.resource.id": f"earwitness.drop.{drops[0].ticket}"}),
             payload={
                 "folder": str(folder.root),
-                "ticket": drop.ticket,
-                "name": drop.name,
-                "path": str(recording),
-                "sha256": drop.sha256,
+                "name": _called(drops),
+                "tickets": [drop.ticket for drop in drops],
+                "sha256": [drop.sha256 for drop in drops],
             },
         )
         with needing_the_server(), get_client(sync_client=True) as client:
@@ -77,9 +75,9 @@ class PrefectOffice:
                     offset=offset,
                 )
                 for run in page:
-                    ticket = run.parameters.get("ticket")
-                    if isinstance(ticket, str) and run.state is not None:
-                        found.setdefault(ticket, _STATES[run.state.type])
+                    for ticket in run.parameters.get("tickets", []):
+                        if run.state is not None:
+                            found.setdefault(ticket, _STATES[run.state.type])
                 if len(page) < _PAGE:
                     return found
                 offset += _PAGE
@@ -88,14 +86,21 @@ class PrefectOffice:
 class OfficeHere:
     """Processes drops in this process, one after the other: where there is no Prefect server."""
 
-    def __init__(self, process: Callable[[Path, str, str], object]) -> None:
+    def __init__(self, process: Callable[[Path, list[str], str], object]) -> None:
         self._process = process
 
-    def hand_over(self, folder: DropFolder, drop: Drop) -> None:
-        """Process it; returns when that is done."""
-        folder.note_announced(drop)
-        self._process(folder.root, drop.ticket, drop.name)
+    def hand_over(self, folder: DropFolder, drops: Sequence[Drop]) -> None:
+        """Process them; returns when that is done."""
+        for drop in drops:
+            folder.note_announced(drop)
+        self._process(folder.root, [drop.ticket for drop in drops], _called(drops))
 
     def runs(self, folder: DropFolder) -> Mapping[str, RunState]:
         """None: what is not at work in this process is at work nowhere."""
         return {}
+
+
+def _called(drops: Sequence[Drop]) -> str:
+    """What a run of these drops is called."""
+    more = f" and {len(drops) - 1} more" if len(drops) > 1 else ""
+    return f"{drops[0].name}{more}"

@@ -99,7 +99,7 @@ def _office(here: bool) -> Any:
 
     when_interrupted(leave_soon)
     _tell("processing here, one file after the other")
-    return OfficeHere(lambda folder, ticket, name: process_drop(folder, ticket, name, return_state=True))
+    return OfficeHere(lambda folder, tickets, name: process_drop(folder, tickets, name, return_state=True))
 
 
 def _tell(line: str) -> None:

@@ -12,7 +12,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -183,20 +183,22 @@ class DropFolder:
     # what the work on a drop needs
 
     @contextmanager
-    def at_work(self, ticket: str) -> Iterator[Drop | None]:
-        """Nobody else works on this drop in the block; None if somebody does, or if it has ended.
+    def in_hand(self, tickets: Sequence[str]) -> Iterator[list[Drop]]:
+        """Nobody else works on these drops in the block; without those that somebody does, and those that have ended.
 
-        The kernel frees the lock when its holder dies.
+        The kernel frees the locks when their holder dies.
         """
-        descriptor = self._locked(ticket)
-        try:
-            yield self._read(ticket) if descriptor is not None else None
-        finally:
-            if descriptor is not None:
-                os.close(descriptor)
+        with contextlib.ExitStack() as held:
+            drops = []
+            for ticket in tickets:
+                if (descriptor := self._locked(ticket)) is not None:
+                    held.callback(os.close, descriptor)
+                    if drop := self._read(ticket):
+                        drops.append(drop)
+            yield drops
 
-    def is_at_work(self, drop: Drop) -> bool:
-        """Whether a living process works on it."""
+    def is_in_hand(self, drop: Drop) -> bool:
+        """Whether a living process works on it, or will when it is done with others."""
         return is_held(self.place(drop.ticket) / _DROP)
 
     def recording(self, drop: Drop) -> Path:

@@ -38,7 +38,7 @@ def drop_state(root: Path) -> DropState:
         waiting=len(waiting),
         oldest_waiting_s=round(max(0.0, time.time() - min(waiting)), 1) if waiting else 0.0,
         processing=len(drops),
-        at_work=sum(folder.is_at_work(drop) for drop in drops),
+        at_work=sum(folder.is_in_hand(drop) for drop in drops),
         done=sum(entry.to == "done" for entry in entries),
         rejected=sum(entry.to == "rejected" for entry in entries),
     )

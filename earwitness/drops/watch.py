@@ -1,24 +1,29 @@
 """Watching a drop folder: what is whole is claimed and handed over, what was lost on the way is handed over again."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeVar
 
 from earwitness.drops.arrivals import Arrivals, Patience
 from earwitness.drops.folder import Drop, DropFolder
 from earwitness.errors import EarwitnessError, StorageError, Transient, UsageError
 from earwitness.result import Outcome
 
+T = TypeVar("T")
 RunState = Literal["waiting", "running", "cancelled"]
+
+TOGETHER, TOGETHER_BYTES = 20, 30_000_000
+"""Small files that come at once are processed by one run: starting one takes longer than a minute of speech does."""
 
 
 class Office(Protocol):
     """Who has drops processed."""
 
-    def hand_over(self, folder: DropFolder, drop: Drop) -> None:
-        """Have it processed; raises `Transient` where that can't be asked for now."""
+    def hand_over(self, folder: DropFolder, drops: Sequence[Drop]) -> None:
+        """Have them processed by one run; raises `Transient` where that can't be asked for now."""
 
     def runs(self, folder: DropFolder) -> Mapping[str, RunState]:
         """Ticket → its newest run, ended ones left out; raises `Transient` where that can't be known now."""
@@ -57,17 +62,8 @@ class Watcher:
             if time.monotonic() >= self._next_check:
                 count += self.find_lost()
                 self._next_check = time.monotonic() + self.lost_s
-            active = len(self.folder.drops())
-            for path in whole:
-                if active >= self.most:
-                    break
-                drop = self.folder.claim(path, self.defaults)
-                if drop is None:
-                    self.tell(f"{path.name}: rejected, see rejected/" if not path.exists() else f"{path.name}: changed")
-                    continue
-                active += 1
-                self._hand_over(drop)
-                count += 1
+            for together in _together(whole, _size):
+                count += self._hand_over(self._claim(together))
         except (Transient, StorageError) as error:
             self._rest(error)
         else:
@@ -84,10 +80,14 @@ class Watcher:
             self.tell(line)
         drops = self.folder.drops()
         runs = self.office.runs(self.folder) if drops else {}
-        count = 0
+        lost = list(self._lost(drops, runs))
+        together = _together(lost, lambda drop: _size(self.folder.recording(drop)))
+        return sum(self._hand_over(group) for group in together)
+
+    def _lost(self, drops: Sequence[Drop], runs: Mapping[str, RunState]) -> Iterator[Drop]:
         for drop in drops:
             state = runs.get(drop.ticket)
-            if self.folder.is_at_work(drop) or state == "waiting" or self.folder.drop(drop.ticket) is None:
+            if self.folder.is_in_hand(drop) or state == "waiting" or self.folder.drop(drop.ticket) is None:
                 continue
             if state == "cancelled":
                 reason = "Its run was cancelled. Move it back into incoming to start it again."
@@ -97,14 +97,27 @@ class Watcher:
             ago_s = self.folder.announced_s_ago(drop)
             if (ago_s is not None and ago_s < self.lost_s) or self.folder.tries(drop)[1] > time.time():
                 continue
-            self._hand_over(drop)
-            count += 1
-        return count
+            yield drop
 
-    def _hand_over(self, drop: Drop) -> None:
-        self.office.hand_over(self.folder, drop)
-        self.folder.note_announced(drop)
-        self.tell(f"{drop.name}: handed over ({drop.ticket})")
+    def _claim(self, paths: Sequence[Path]) -> list[Drop]:
+        claimed: list[Drop] = []
+        room = self.most - len(self.folder.drops())
+        for path in paths:
+            if len(claimed) >= room:
+                break
+            if drop := self.folder.claim(path, self.defaults):
+                claimed.append(drop)
+            else:
+                self.tell(f"{path.name}: rejected, see rejected/" if not path.exists() else f"{path.name}: changed")
+        return claimed
+
+    def _hand_over(self, drops: Sequence[Drop]) -> int:
+        if drops:
+            self.office.hand_over(self.folder, drops)
+        for drop in drops:
+            self.folder.note_announced(drop)
+            self.tell(f"{drop.name}: handed over ({drop.ticket})")
+        return len(drops)
 
     def _rest(self, error: EarwitnessError) -> None:
         self._pause_s = min(max(1.0, self._pause_s * 2), 15.0)
@@ -124,6 +137,28 @@ class Watcher:
             if str(path) not in self._unreadable:
                 self.tell(f"{path.name}: can't be opened ({why}); it stays in incoming until it can")
         self._unreadable = {str(path) for path in self._arrivals.unreadable}
+
+
+def _together(items: Iterable[T], size: Callable[[T], int]) -> Iterator[list[T]]:
+    """Small files in groups, each larger one alone; in their order."""
+    group: list[T] = []
+    room = TOGETHER_BYTES
+    for item in items:
+        taken = size(item)
+        if group and (taken > room or len(group) == TOGETHER):
+            yield group
+            group, room = [], TOGETHER_BYTES
+        group.append(item)
+        room -= taken
+    if group:
+        yield group
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except FileNotFoundError:  # moved meanwhile: whoever takes it will see
+        return 0
 
 
 @contextmanager

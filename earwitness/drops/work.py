@@ -1,4 +1,4 @@
-"""Processing one drop: once at a time, a bounded number of times, and to an end that is told beside the file."""
+"""Processing a drop: a bounded number of times, and to an end that is told beside the file."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -61,32 +61,28 @@ class Work:
 
 
 @contextmanager
-def work_on(folder: DropFolder, ticket: str) -> Iterator[Work | None]:
-    """A drop to be processed now; None if it has ended, is in other hands, or kills whoever processes it.
+def work_on(folder: DropFolder, drop: Drop) -> Iterator[Work | None]:
+    """A drop that is `in_hand`, to be processed now; None if it kills whoever processes it.
 
     A process that is told to stop (and not killed) leaves the drop as if it had never begun.
     """
-    with folder.at_work(ticket) as drop:
-        if drop is None:
-            yield None
-            return
-        tries = folder.tries(drop)[0] + 1
-        if tries > MAX_TRIES:
-            folder.end(
-                drop,
-                outcome=Outcome.QUARANTINED,
-                reason=f"Whatever processed it was killed, {tries - 1} times. Often memory has run out: see the log of "
-                "the system. Move it back into incoming to try again.",
-            )
-            yield None
-            return
-        folder.note_try(drop, tries)
-        try:
-            yield Work(folder, drop, tries)
-        except Exception as error:
-            if folder.drop(ticket):
-                folder.end(drop, outcome=Outcome.FAILED, reason=f"A bug: {type(error).__name__}: {error}")
-            raise
-        except BaseException:
-            folder.note_try(drop, tries - 1)
-            raise
+    tries = folder.tries(drop)[0] + 1
+    if tries > MAX_TRIES:
+        folder.end(
+            drop,
+            outcome=Outcome.QUARANTINED,
+            reason=f"Whatever processed it was killed, {tries - 1} times. Often memory has run out: see the log of "
+            "the system. Move it back into incoming to try again.",
+        )
+        yield None
+        return
+    folder.note_try(drop, tries)
+    try:
+        yield Work(folder, drop, tries)
+    except Exception as error:
+        if folder.drop(drop.ticket):
+            folder.end(drop, outcome=Outcome.FAILED, reason=f"A bug: {type(error).__name__}: {error}")
+        raise
+    except BaseException:
+        folder.note_try(drop, tries - 1)
+        raise

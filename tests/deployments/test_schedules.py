@@ -69,9 +69,10 @@ from earwitness.drops.watch import Watcher
 from tasks.drops import PrefectOffice
 folder = DropFolder(Path(sys.argv[1]))
 folder.make()
-(folder.incoming / "our 'talk' – é.wav").write_text("sound")
+(folder.incoming / "a 'talk' – é.wav").write_text("sound")
+(folder.incoming / "b.wav").write_text("other sound")
 watcher = Watcher(folder, PrefectOffice(), patience=Patience(0, 0), lost_s=0)
-print(watcher.look(), folder.drops()[0].ticket)
+print(watcher.look(), *(drop.ticket for drop in folder.drops()))
 """
 LOST = """
 import sys
@@ -130,8 +131,8 @@ def test_what_prefect_yaml_deploys(api: str, tmp_path: Path) -> None:
     assert "clip" in options
     assert all(field.get("description") for field in options.values())
 
-    handed_over, ticket = python("-c", DROP, str(tmp_path / "drops")).split()
-    assert handed_over == "1"
+    handed_over, first, second = python("-c", DROP, str(tmp_path / "drops")).split()
+    assert handed_over == "2"
     waiting = {"state": {"type": {"any_": ["SCHEDULED"]}}}
 
     def runs_of(name: str) -> list[dict[str, Any]]:
@@ -145,8 +146,8 @@ def test_what_prefect_yaml_deploys(api: str, tmp_path: Path) -> None:
     assert runs_of("batch") == []  # its schedule is off until somebody sets its paths
     (dropped,) = runs_of("drop")
     assert dropped["parameters"] == {
-        "folder": str(tmp_path / "drops"), "ticket": ticket, "name": "our 'talk' – é.wav"
+        "folder": str(tmp_path / "drops"), "tickets": [first, second], "name": "a 'talk' – é.wav and 1 more"
     }  # fmt: skip
-    assert python("-c", LOST, str(tmp_path / "drops")).strip() == f"{{'{ticket}': 'waiting'}} 0"
+    assert python("-c", LOST, str(tmp_path / "drops")).strip() == f"{{'{first}': 'waiting', '{second}': 'waiting'}} 0"
     httpx.delete(f"{api}/flow_runs/{dropped['id']}", timeout=30).raise_for_status()
     assert python("-c", LOST, str(tmp_path / "drops")).strip() == "{} 1"

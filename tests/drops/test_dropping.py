@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ import pytest
 
 from earwitness.drops.arrivals import Arrivals, Patience, is_junk
 from earwitness.drops.folder import Drop, DropFolder
-from earwitness.drops.watch import RunState, Watcher, is_watched, watching
-from earwitness.drops.work import MAX_TRIES, work_on
+from earwitness.drops.watch import TOGETHER, TOGETHER_BYTES, RunState, Watcher, is_watched, watching
+from earwitness.drops.work import MAX_TRIES, Work, work_on
 from earwitness.errors import ExitCode, ServerUnavailable, UsageError
 from earwitness.options import Profile
 from earwitness.result import ErrorInfo, Outcome, RunResult
@@ -25,13 +26,15 @@ class Counter:
 
     def __init__(self) -> None:
         self.given: list[str] = []
+        self.groups: list[list[str]] = []
         self.closed = False
         self.known: dict[str, RunState] = {}
 
-    def hand_over(self, folder: DropFolder, drop: Drop) -> None:
+    def hand_over(self, folder: DropFolder, drops: Sequence[Drop]) -> None:
         if self.closed:
             raise ServerUnavailable("closed", "Come back later.")
-        self.given.append(drop.ticket)
+        self.given += [drop.ticket for drop in drops]
+        self.groups.append([drop.name for drop in drops])
 
     def runs(self, folder: DropFolder) -> Mapping[str, RunState]:
         if self.closed:
@@ -62,8 +65,14 @@ def result(outcome: Outcome, bundle: Path | None = None, code: ExitCode | None =
     return RunResult(outcome=outcome, source="x", bundle=bundle, profile="archive", seconds=1, error=error)
 
 
+@contextmanager
+def at_work(folder: DropFolder, drop: Drop) -> Iterator[Work | None]:
+    with folder.in_hand([drop.ticket]) as (mine,), work_on(folder, mine) as work:
+        yield work
+
+
 def finish(folder: DropFolder, drop: Drop, answer: RunResult) -> None:
-    with work_on(folder, drop.ticket) as work:
+    with at_work(folder, drop) as work:
         assert work is not None
         work.conclude(answer)
 
@@ -261,11 +270,11 @@ def test_only_one_works_on_a_drop_and_only_one_watches(folder: DropFolder) -> No
     watch = watcher(folder, office, lost_s=0.0)
     watch.look()
     (drop,) = folder.drops()
-    with work_on(folder, drop.ticket) as mine:
-        assert mine is not None
-        assert folder.is_at_work(drop)
-        with work_on(DropFolder(folder.root), drop.ticket) as other:
-            assert other is None
+    with folder.in_hand([drop.ticket]) as mine:
+        assert mine == [drop]
+        assert folder.is_in_hand(drop)
+        with DropFolder(folder.root).in_hand([drop.ticket]) as others:
+            assert others == []
         watch.find_lost()
     assert len(office.given) == 1
     watch.find_lost()
@@ -275,6 +284,24 @@ def test_only_one_works_on_a_drop_and_only_one_watches(folder: DropFolder) -> No
         assert is_watched(DropFolder(folder.root))
         with pytest.raises(UsageError, match="already"), watching(DropFolder(folder.root)):
             pass
+
+
+def test_small_files_that_come_at_once_are_one_run(folder: DropFolder) -> None:
+    small = [f"{number:02}.wav" for number in range(TOGETHER + 2)]
+    for number, name in enumerate(["first.wav", *small, "last.wav"]):
+        path = put(folder, name)
+        if name not in small:
+            os.truncate(path, TOGETHER_BYTES + 1)
+        os.utime(path, (number, number))  # the oldest comes first
+    office = Counter()
+    watch = watcher(folder, office, lost_s=0.0)
+    assert watch.look() == TOGETHER + 4
+    assert office.groups == [["first.wav"], small[:TOGETHER], small[TOGETHER:], ["last.wav"]]
+
+    with folder.in_hand(office.given[1 : TOGETHER + 1]) as mine:
+        assert len(mine) == TOGETHER
+        assert watch.find_lost() == 4  # those that wait for their turn in a living process are not lost
+    assert {name for group in office.groups[4:] for name in group} == {"first.wav", *small[TOGETHER:], "last.wav"}
 
 
 def test_troubles_of_the_machine_are_tried_again_a_bounded_number_of_times(folder: DropFolder) -> None:
@@ -295,7 +322,7 @@ def test_a_recording_that_kills_its_process_is_put_aside(folder: DropFolder) -> 
     watcher(folder, Counter()).look()
     (drop,) = folder.drops()
     folder.note_try(drop, MAX_TRIES)
-    with work_on(folder, drop.ticket) as work:
+    with at_work(folder, drop) as work:
         assert work is None
     assert "was killed" in (folder.root / "rejected" / "talk.wav.reason.txt").read_text()
     assert folder.journal.entries()[0].outcome is Outcome.QUARANTINED
@@ -305,19 +332,20 @@ def test_a_process_that_is_told_to_stop_costs_no_try(folder: DropFolder) -> None
     put(folder, "talk.wav")
     watcher(folder, Counter()).look()
     (drop,) = folder.drops()
-    with pytest.raises(KeyboardInterrupt), work_on(folder, drop.ticket):
+    with pytest.raises(KeyboardInterrupt), at_work(folder, drop):
         raise KeyboardInterrupt
     assert folder.tries(drop)[0] == 0
-    with pytest.raises(ZeroDivisionError), work_on(folder, drop.ticket):
+    with pytest.raises(ZeroDivisionError), at_work(folder, drop):
         raise ZeroDivisionError("a bug")
     assert "A bug: ZeroDivisionError" in (folder.root / "rejected" / "talk.wav.reason.txt").read_text()
 
 
 def test_a_drop_that_ends_before_its_watcher_has_looked_up_is_all_right(folder: DropFolder) -> None:
     class Quick(Counter):
-        def hand_over(self, folder: DropFolder, drop: Drop) -> None:
-            super().hand_over(folder, drop)
-            finish(folder, drop, result(Outcome.DONE))
+        def hand_over(self, folder: DropFolder, drops: Sequence[Drop]) -> None:
+            super().hand_over(folder, drops)
+            for drop in drops:
+                finish(folder, drop, result(Outcome.DONE))
 
     put(folder, "a.wav")
     put(folder, "b.wav")
