@@ -47,7 +47,7 @@ class Work:
         if result.outcome is Outcome.FAILED and self.tries > 1:
             reason += f" It was tried {self.tries} times. Move it back into incoming to try again."
         self.folder.end(self.drop, outcome=result.outcome, reason=reason, bundle=result.bundle)
-        return f"{self.drop.name}: {result.outcome.value}"
+        return f"{self.drop.name}: {result.outcome.value}{reason and f'. {reason}'}"
 
     def postpone(self, reason: str) -> str:
         """Keep the file for another try after a while."""
