@@ -76,7 +76,7 @@ def suite() -> "ExpectationSuite":
         "clips",
         [
             *schema(COLUMNS),
-            *filled("clip", "id", "start_s", "end_s", "score", "title", "reason", "path"),
+            filled("clip", "id", "start_s", "end_s", "score", "title", "reason", "path"),
             *written("clip", "title", "reason"),
             rule(
                 expect.ExpectColumnValuesToMatchRegex,

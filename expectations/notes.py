@@ -71,7 +71,7 @@ def suite() -> "ExpectationSuite":
         "notes",
         [
             *schema(COLUMNS),
-            *filled("claim or chapter", "id", "text"),
+            filled("note", "id", "text"),
             *written("claim or chapter", "text"),
             rule(
                 expect.ExpectColumnValuesToBeUnique,

@@ -86,7 +86,7 @@ def suite() -> "ExpectationSuite":
                 "the table has {observed} rows instead of one",
                 value=1,
             ),
-            *filled("recording", "sha256", "duration_s", "score", "verdict"),
+            filled("recording", "sha256", "duration_s", "score", "verdict"),
             rule(
                 expect.ExpectColumnValuesToMatchRegex,
                 "the digest is a SHA-256",

@@ -26,8 +26,10 @@ from great_expectations.expectations.row_conditions import Column  # noqa: E402
 __all__ = [
     "Column",
     "ExpectCitationsToExist",
+    "ExpectColumnTypes",
     "ExpectFilesToExist",
     "ExpectIdsInOrder",
+    "ExpectNoHoles",
     "ExpectNoOverlap",
     "ExpectOneValueWithin",
     "filled",
@@ -71,38 +73,30 @@ def named(name: str, rules: list[Expectation]) -> ExpectationSuite:
 def schema(columns: dict[str, str]) -> list[Expectation]:
     """The table has exactly these columns, in this order, of these pandas types (or of this Python type: `list`)."""
     names = list(columns)
-    expect = gx.expectations
     return [
         rule(
-            expect.ExpectTableColumnsToMatchOrderedList,
+            gx.expectations.ExpectTableColumnsToMatchOrderedList,
             "the table has the agreed columns",
             f"the table has the columns {{observed}} instead of {', '.join(names)}",
             column_list=names,
         ),
-        *(
-            rule(
-                expect.ExpectColumnValuesToBeOfType,
-                f"{name} is of type {type_}",
-                f"column {name} is not of type {type_} but of {{observed}}",
-                column=name,
-                type_=type_,
-            )
-            for name, type_ in columns.items()
+        rule(
+            ExpectColumnTypes,
+            "every column is of the agreed type",
+            "{rows}",
+            types=[f"{name}: {type_}" for name, type_ in columns.items()],
         ),
     ]
 
 
-def filled(noun: str, *columns: str) -> list[Expectation]:
+def filled(noun: str, *columns: str) -> Expectation:
     """None of these columns has a hole."""
-    return [
-        rule(
-            gx.expectations.ExpectColumnValuesToNotBeNull,
-            f"every {noun} has a {column}",
-            f"{noun}s without {column}: {{rows}}",
-            column=column,
-        )
-        for column in columns
-    ]
+    return rule(
+        ExpectNoHoles,
+        f"every {noun} has {', '.join(columns)}",
+        f"{noun}s {{rows}}",
+        columns=list(columns),
+    )
 
 
 def written(noun: str, *columns: str) -> list[Expectation]:
@@ -120,7 +114,8 @@ def written(noun: str, *columns: str) -> list[Expectation]:
 
 
 Finding = dict[str, Any]
-"""rows: positions in the table; text: a sentence that names them, or '' where the row's own description will do."""
+"""rows: positions in the table; text: a sentence that names them, or '' where the row's own description will do; lead:
+what to say before that description."""
 
 
 def _metric(name: str, *keys: str) -> Callable[[Callable[..., list[Finding]]], str]:
@@ -163,6 +158,53 @@ class _FindingsExpectation(BatchExpectation):
             "success": not findings,
             "result": {"observed_value": len(findings), "details": {"findings": findings}},
         }
+
+
+@_metric("wrong_types", "types")
+def _wrong_types(table: pd.DataFrame, types: Sequence[str]) -> list[Finding]:
+    found = []
+    for wanted in types:
+        column, _, type_ = wanted.partition(": ")
+        values = table[column]
+        if type_ == "list":
+            others = sorted({type(value).__name__ for value in values if not isinstance(value, list)})
+        else:
+            others = [] if str(values.dtype) == type_ else [str(values.dtype)]
+        if others:
+            found.append({"rows": [], "text": f"column {column} is not of type {type_} but of {', '.join(others)}"})
+    return found
+
+
+class ExpectColumnTypes(_FindingsExpectation):
+    """Columns are of these types: one rule for all of them.
+
+    A rule of Great Expectations costs 7 ms whatever it looks at, and one a column made half of what checking a run
+    takes.
+
+    Args:
+        types: "column: type", with the name of a pandas type, or `list` for Python's.
+    """
+
+    metric_dependencies: ClassVar[tuple[str, ...]] = (_wrong_types,)
+    success_keys: ClassVar[tuple[str, ...]] = ("types",)
+    types: list[str]
+
+
+@_metric("holes", "columns")
+def _holes(table: pd.DataFrame, columns: Sequence[str]) -> list[Finding]:
+    return [
+        {"rows": [int(row)], "text": "", "lead": f"without {column}: "}
+        for column in columns
+        for row in np.flatnonzero(table[column].isna().to_numpy())
+    ]
+
+
+class ExpectNoHoles(_FindingsExpectation):
+    """No row lacks a value in these columns: one rule for all of them, see `ExpectColumnTypes`."""
+
+    metric_dependencies: ClassVar[tuple[str, ...]] = (_holes,)
+    success_keys: ClassVar[tuple[str, ...]] = ("columns",)
+    columns: list[str]
 
 
 @_metric("overlaps", "noun", "by", "label", "only")

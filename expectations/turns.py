@@ -52,7 +52,7 @@ def suite() -> "ExpectationSuite":
         "turns",
         [
             *schema(COLUMNS),
-            *filled("turn", "start_s", "end_s", "speaker"),
+            filled("turn", "start_s", "end_s", "speaker"),
             rule(
                 expect.ExpectColumnValuesToMatchRegex,
                 "speakers are named SPEAKER_00, SPEAKER_01, ...",

@@ -60,7 +60,7 @@ def suite() -> "ExpectationSuite":
         "words",
         [
             *schema(COLUMNS),
-            *filled("word", "word", "start_s", "end_s", "score", "utterance"),
+            filled("word", "word", "start_s", "end_s", "score", "utterance"),
             *written("word", "word"),
             rule(
                 expect.ExpectColumnValuesToMatchRegex,

@@ -1,57 +1,17 @@
 """The service of one machine from beginning to end: up, a dropped file, a killed part, up again, down."""
 
-import json
 import os
 import signal
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from earwitness.local_service.processes import mark_of
-from tests.prefect_server import prefect_home
 from tests.runs import wait_until
+from tests.service_machine import Machine
 
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(600)]
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-class Machine:
-    """A user's machine."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")},
-            "PYTHONPATH": str(ROOT),
-            "PREFECT_HOME": prefect_home(folder / "prefect"),
-        }
-
-    def __call__(self, *arguments: str | Path) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "-c", "from earwitness.cli import main; main()", *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            timeout=400,
-            check=False,
-            cwd=self.folder,
-            env=self.environment,
-        )
-
-    def status(self) -> dict[str, Any]:
-        answer: dict[str, Any] = json.loads(self("status", "--json").stdout)
-        return answer
-
-    def pids(self) -> dict[str, int | None]:
-        return {part["name"]: part["pid"] for part in self.status()["parts"]}
 
 
 @pytest.fixture
