@@ -10,6 +10,9 @@ BENCH ?= *
 JOBS ?= 2
 DEMO_OUT ?= out/demo
 
+# what is compiled once need not be compiled at every start
+unexport PYTHONDONTWRITEBYTECODE
+
 # no library reports home from here
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
