@@ -4,8 +4,10 @@ import re
 import shutil
 import unicodedata
 from functools import cache
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from string import printable
 
 from earwitness.errors import EngineUnavailable, UsageError
 
@@ -14,6 +16,8 @@ _FILES = ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf")
 _BOLD = _FILES[1]
 _CALLED = "Earwitness Own"
 """What a font of the user's is called while clips are drawn, so that none of the same name is taken in its place."""
+
+_PACK = "justmytype-intl-cjk"
 
 _PICTURES = frozenset({"So", "Sk", "Co", "Cn"})
 """Unicode categories of what is no letter, digit or punctuation: emoji, their skin tones, private characters."""
@@ -76,15 +80,17 @@ def nobody_has(characters: str) -> str:
     return "".join(sorted(left))
 
 
-def fonts_in(folder: Path, own: Path | None = None) -> Fonts:
+def fonts_in(folder: Path, own: Path | None = None, text: str = "") -> Fonts:
     """A folder with the fonts that captions are drawn in, the same on every machine.
 
     They lie in the matplotlib wheel (a dependency of pyannote.audio); a machine without any fonts draws them as well.
-    Characters that they lack are taken from the system's fonts.
+    Chinese, Japanese and Korean are drawn in Noto Sans where `earwitness[cjk]` is installed. Characters that all of
+    them lack are taken from the system's fonts.
 
     Args:
         folder: a folder of `fonts` is made in it.
         own: a font file of the user's to set captions in.
+        text: all that captions may show.
 
     Raises:
         EngineUnavailable: the wheel is not there.
@@ -95,9 +101,50 @@ def fonts_in(folder: Path, own: Path | None = None) -> Fonts:
     target.mkdir(exist_ok=True)
     for name in _FILES:
         shutil.copyfile(home / name, target / name)
-    if own is None:
-        return Fonts(target, FAMILY, target / _BOLD, bold=True)
-    return Fonts(target, _CALLED, _renamed(own, target), bold=False)
+    if own is not None:
+        return Fonts(target, _CALLED, _renamed(own, target), bold=False)
+    ours = Fonts(target, FAMILY, target / _BOLD, bold=True)
+    if (east_asian := _east_asian(text, ours.lacking(text))) is None:
+        return ours
+    _bold_part(east_asian, text, target / "east-asian.ttf")
+    return Fonts(target, _CALLED, _renamed(target / "east-asian.ttf", target), bold=False)
+
+
+def east_asian_fonts() -> str | None:
+    """Version of the wheel with Noto Sans for Chinese, Japanese and Korean; None where it is not installed."""
+    return version(_PACK) if find_spec(_PACK.replace("-", "_")) else None
+
+
+def _east_asian(text: str, lacking: str) -> Path | None:
+    """The font for a text in which ours lacks these characters; None where it would be of no use."""
+    spec = find_spec(_PACK.replace("-", "_"))
+    if spec is None or spec.origin is None or not lacking:
+        return None
+    from fontTools.ttLib import TTFont
+
+    # the same character is drawn differently in Japan, Korea, China and Taiwan: kana and hangul tell
+    first = "jp" if re.search("[\u3040-\u30ff]", text) else "kr" if re.search("[\uac00-\ud7a3]", text) else "sc"
+    best, most = None, 0
+    for language in dict.fromkeys([first, "sc", "tc", "jp", "kr"]):
+        (path,) = (Path(spec.origin).parent / "fonts" / "ofl" / f"notosans{language}").glob("*.ttf")
+        with TTFont(path, lazy=True) as font:
+            known = sum(ord(char) in font.getBestCmap() for char in lacking)
+        if known > most:
+            best, most = path, known
+    return best
+
+
+def _bold_part(font: Path, text: str, target: Path) -> None:
+    """What a text needs of a variable font, in bold: its files are 10 MB and thin as they are."""
+    from fontTools.subset import Subsetter
+    from fontTools.ttLib import TTFont
+    from fontTools.varLib.instancer import instantiateVariableFont
+
+    with TTFont(font, lazy=True) as whole:
+        subsetter = Subsetter()
+        subsetter.populate(text=text + printable)
+        subsetter.subset(whole)
+        instantiateVariableFont(whole, {"wght": 700}).save(target)
 
 
 @cache

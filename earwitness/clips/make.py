@@ -19,7 +19,7 @@ from earwitness.clips.choose import Moment, choose_moments
 from earwitness.clips.clip import Clip, ClipList, Clipped, Learned, Rendition
 from earwitness.clips.cutting import Cut, Piece, cut_points, joined, room_around, shortened, take_out
 from earwitness.clips.film import Film, Shot, can_map_colours, shape_at
-from earwitness.clips.fonts import Fonts, fonts_in, nobody_has
+from earwitness.clips.fonts import Fonts, east_asian_fonts, fonts_in, nobody_has
 from earwitness.clips.picture import Look, Scene, artwork_box, measure_of, room_for_lines
 from earwitness.clips.presets import Preset, limits_s, wanted
 from earwitness.clips.rank import Ranker
@@ -60,7 +60,9 @@ def choose_clip_maker() -> EngineUse:
         EngineUnavailable: there is none.
     """
     info = ffmpeg_info()
-    return EngineUse(name="ffmpeg", version=info.version, model="aac+x264", reason=f"from {info.origin}")
+    noto = east_asian_fonts()  # with them, clips look different
+    model = f"aac+x264+noto-cjk-{noto}" if noto else "aac+x264"
+    return EngineUse(name="ffmpeg", version=info.version, model=model, reason=f"from {info.origin}")
 
 
 def make_clips(
@@ -128,7 +130,10 @@ def make_clips(
     warnings = [*choice.warnings]
     with workspace("clips") as scratch:
         folder = Path(scratch)
-        fonts = fonts_in(folder, settings.font) if settings.video and choice.moments else None
+        fonts = None
+        if settings.video and choice.moments:
+            texts = [*(moment.title for moment in choice.moments), *names.values(), *(unit.text for unit in units)]
+            fonts = fonts_in(folder, settings.font, literal(" ".join(texts)))
         studio = Studio(audio, units, names, settings, sound, profile, folder, fonts, film)
         if film is not None and film.wide_range and choice.moments and not can_map_colours():
             warnings.append("The clips' colours are pale: the picture is HDR, and this ffmpeg has no zscale.")

@@ -107,6 +107,34 @@ def test_a_font_of_ones_own_is_taken_whatever_it_is_called(tmp_path: Path) -> No
         fonts_in(tmp_path, broken)
 
 
+EAST_ASIAN = (
+    "今日は Rust について話しましょう。",
+    "오늘은 새로운 소식을 전해 드립니다",
+    "我们今天来谈谈这个项目",
+    "我們今天來談談這個專案",
+)
+
+
+@pytest.mark.parametrize("text", EAST_ASIAN)
+def test_chinese_japanese_and_korean_are_drawn_on_a_machine_without_fonts(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FONTCONFIG_FILE", "/nowhere")
+    fonts = fonts_in(tmp_path, text=text)
+    assert fonts.lacking(text) == ""
+    small = Preset("tiny", 270, 480, font_size=20, side=20, top=40, bottom=60)
+    frames: list[bytes] = []
+    for shown in (text, text[1] + text[0] + text[2:]):  # boxes would look the same
+        target = tmp_path / f"{len(frames)}.mp4"
+        sound = tmp_path / "sound.m4a"
+        subprocess.run(
+            [ffmpeg_path(), "-v", "error", "-y", "-f", "lavfi", "-i", "sine=d=1", "-c:a", "aac", str(sound)], check=True
+        )
+        encode_picture(replace(scene(small, fonts, shown), length_ms=1_000), sound, target)
+        frames.append(target.read_bytes())
+    assert frames[0] != frames[1]
+
+
 def test_characters_without_a_shape_are_known(fonts: Fonts) -> None:
     assert fonts.lacking("Hello мир שלום 世界") == "世界"
 
