@@ -30,7 +30,9 @@ def main() -> None:
             tags=["earwitness"],
             description="Notices killed runs and starts them again, cleans up, and sends and shares what is waiting.",
             interval=600,
-            parameters={"options": MaintainOptions(resume=2, clean_after_days=30).model_dump()},
+            parameters={
+                "options": MaintainOptions(resume=2, clean_after_days=30, pending_s=900).model_dump(mode="json")
+            },
         ),
         limit=2,
     )

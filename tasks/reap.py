@@ -110,6 +110,10 @@ def _killed_elsewhere(client: SyncPrefectClient, options: MaintainOptions, repor
             one = Killed(run, flow)
             if is_alive(str(run.id)) is not None or not _is_ours(run):
                 continue
+            if _is_stranded(run, options):
+                if _mark(run, client):
+                    yield one
+                continue
             sign = _sign_of_life(run, client)
             if sign is None:
                 report.mind.append(f"{run.name} ({flow}) shows no sign of life, and never has: look at it in Prefect.")
@@ -137,6 +141,12 @@ def _is_ours(run: FlowRun) -> bool:
 
 def _is(run: FlowRun, kind: StateType) -> bool:
     return run.state is not None and run.state.type is kind
+
+
+def _is_stranded(run: FlowRun, options: MaintainOptions) -> bool:
+    """Its worker was killed between taking it and starting it; it takes one of the pool's slots for ever."""
+    before = options.pending_before
+    return bool(before and run.state and _is(run, StateType.PENDING) and run.state.timestamp < before)
 
 
 def _sign_of_life(run: FlowRun, client: SyncPrefectClient) -> str | None:

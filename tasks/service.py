@@ -1,5 +1,7 @@
 """Work pools and queues of the service, as it needs them on Prefect's server."""
 
+from datetime import UTC, datetime
+
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 from prefect.exceptions import ObjectNotFound
@@ -24,6 +26,18 @@ def prepare_pools(at_once: int) -> None:
         for name, priority in QUEUES.items():
             if name not in there:  # people may have given it another priority
                 client.create_work_queue(name=name, priority=priority, work_pool_name=WORK_POOL)
+
+
+def look_for_killed_runs() -> None:
+    """Have maintenance see to the runs of a worker that is gone, now rather than at its next turn.
+
+    Raises:
+        ServerUnavailable: the server does not answer.
+    """
+    with needing_the_server(), get_client(sync_client=True) as client:
+        deployment = client.read_deployment_by_name("maintain/maintain")
+        options = {**deployment.parameters["options"], "pending_before": datetime.now(UTC).isoformat()}
+        client.create_flow_run_from_deployment(deployment.id, parameters={"options": options}, name="after-a-start")
 
 
 def _pool(client: SyncPrefectClient, name: str, limit: int | None) -> None:

@@ -35,7 +35,7 @@ def up(folder: Path | None, watch_options: tuple[str, ...], port: int | None, at
         {**base, **{name: value for name, value in given.items() if value is not None}}
     )
     DropFolder(want.drops).make()
-    service.up(want, _prepare, lambda line: click.echo(line, err=True))
+    service.up(want, _prepare, _see_to_killed, lambda line: click.echo(line, err=True))
     click.echo(f"Drop recordings into {DropFolder(want.drops).incoming}\nWatch them at http://127.0.0.1:{want.port}")
 
 
@@ -44,3 +44,9 @@ def _prepare(at_once: int) -> None:
     from tasks.service import prepare_pools
 
     prepare_pools(at_once)
+
+
+def _see_to_killed() -> None:
+    from tasks.service import look_for_killed_runs
+
+    look_for_killed_runs()

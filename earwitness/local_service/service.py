@@ -84,12 +84,19 @@ class Service:
         except (OSError, ValidationError):
             return None
 
-    def up(self, want: ServiceOptions, prepare: Callable[[int], None], tell: Callable[[str], None]) -> None:
+    def up(
+        self,
+        want: ServiceOptions,
+        prepare: Callable[[int], None],
+        see_to_killed: Callable[[], None],
+        tell: Callable[[str], None],
+    ) -> None:
         """Start what does not run. Parts that run with other options are started anew.
 
         Args:
             want: how.
             prepare: makes work pools and queues on the server at `PREFECT_API_URL`, for so many runs at a time.
+            see_to_killed: has the runs of a worker that is gone seen to.
             tell: takes one line a step.
 
         Raises:
@@ -107,7 +114,8 @@ class Service:
             self._deploy(environment, root, tell, anew=fresh)
             python = [sys.executable, "-m", "prefect", "worker", "start", "--install-policy", "never"]
             name = socket.gethostname()
-            self._start("worker", [*python, "--pool", WORK_POOL, "--name", name], environment, root, tell)
+            if self._start("worker", [*python, "--pool", WORK_POOL, "--name", name], environment, root, tell):
+                see_to_killed()
             self._start("upkeep", [*python, "--pool", UPKEEP_POOL, "--name", f"{name}-upkeep"], environment, root, tell)
             command = [sys.executable, "-c", "from earwitness.cli import main; main()", "watch", str(want.drops)]
             self._start("watcher", [*command, *want.watch], environment, root, tell)
@@ -220,15 +228,17 @@ class Service:
 
     def _start(
         self, name: str, command: list[str], environment: Mapping[str, str], root: Path, tell: Callable[[str], None]
-    ) -> None:
+    ) -> bool:
+        """Whether it had to be started."""
         part = self.part(name)
         started = part.started()
         if part.state() == "running" and started and started.command == command:
             tell(f"{name}: runs already")
-            return
+            return False
         part.stop()
         part.start(command, environment, root)
         tell(f"{name}: started")
+        return True
 
 
 def project() -> Path:

@@ -1,5 +1,6 @@
 """Looking after the house: what `earwitness maintain` and the scheduled flow do, and what they say of it."""
 
+from datetime import datetime
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -27,6 +28,11 @@ class MaintainOptions(BaseModel):
     )
     pending_s: float = Field(
         default=3600, ge=0, description="a run on another machine that has not started for so long counts as dead"
+    )
+    pending_before: datetime | None = Field(
+        default=None,
+        description="a run that was handed to a worker before this moment and has not started counts as dead at once; "
+        "set by earwitness up when it starts the worker anew",
     )
     clean_after_days: float | None = Field(
         default=None,

@@ -122,7 +122,7 @@ def test_what_prefect_yaml_deploys(api: str, tmp_path: Path) -> None:
     python("-m", "prefect", "--no-prompt", "deploy", "--all")
     found = {made["name"]: made for made in ask("deployments")}
     assert set(found) == {"recording", "drop", "batch", "sweep", "maintain", "health"}
-    assert found["maintain"]["parameters"] == {"options": {"resume": 2, "clean_after_days": 30}}
+    assert found["maintain"]["parameters"] == {"options": {"resume": 2, "clean_after_days": 30, "pending_s": 900}}
     assert found["recording"]["entrypoint"] == "flows/recording.py:process_recording"
     assert found["recording"]["work_queue_name"] == "high"
     schema = found["recording"]["parameter_openapi_schema"]

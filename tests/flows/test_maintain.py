@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -291,6 +292,24 @@ def test_a_run_that_was_to_be_cancelled_is_cancelled(
     assert state_of(killed) == "Cancelled"
     assert receiver.got == []
     assert list(leases_path().glob("*.json")) == []
+
+
+def test_a_run_whose_worker_was_killed_before_it_started_is_seen_to(receiver: Receiver) -> None:
+    from prefect.client.schemas.objects import StateType
+    from prefect.states import Pending
+
+    from flows.recording import process_recording
+
+    with client() as api:
+        path = {"path": "a.mp3"}
+        taken = api.create_flow_run(process_recording, parameters=path, tags=["earwitness"], state=Pending())
+        since = api.read_flow_run(taken.id).state.timestamp
+        assert maintain(pending_before=since).done == []
+        assert api.read_flow_run(taken.id).state.type is StateType.PENDING
+        assert maintain(pending_before=since + timedelta(seconds=1)).done == [
+            f"{taken.name} (recording): not started again"
+        ]
+    assert state_of(str(taken.id)) == "Crashed"
 
 
 def test_the_heartbeats_of_another_machine_count(
