@@ -5,8 +5,8 @@ import json
 import math
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,12 @@ from typing import Any
 from earwitness.archive.reading import Bundle
 from earwitness.clips.clip import Clip
 from earwitness.clips.find import clip_named, clips_of
-from earwitness.errors import StorageError, UsageError
+from earwitness.errors import UsageError
 from earwitness.home import home
+from earwitness.storage.tables import table_at
 
 STARS = "stars"
 """Source of a person's rating; that of performance numbers is the platform."""
-_WAIT_S = 10.0
 _MIDDLE, _REACH = 3, 2
 """Three stars say neither good nor bad; one and five are as far as it goes."""
 MEASURES = ("views", "likes", "comments", "shares", "watch_share")
@@ -185,24 +185,8 @@ def _path() -> Path:
     return home() / "ratings.sqlite3"
 
 
-@contextmanager
-def _table() -> Iterator[sqlite3.Connection]:
-    """A connection in a transaction that nobody else can write beside."""
-    try:
-        _path().parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(_path(), timeout=_WAIT_S, isolation_level=None)
-        try:
-            connection.execute("begin immediate")
-            connection.execute(_TABLE)
-            yield connection
-            connection.execute("commit")
-        finally:
-            connection.close()  # rolls back what was not committed
-    except (sqlite3.Error, OSError) as error:
-        raise StorageError(
-            f"The ratings of clips can't be kept in {_path()} ({error}).",
-            "Point EARWITNESS_HOME at a writable folder on a local disk, or delete that file if it is damaged.",
-        ) from error
+def _table() -> AbstractContextManager[sqlite3.Connection]:
+    return table_at(_path(), _TABLE, "The ratings of clips")
 
 
 # ---------------------------------------------------------------- performance numbers
