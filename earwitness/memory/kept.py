@@ -16,9 +16,11 @@ from earwitness.home import memory_path
 from earwitness.memory.memory import Earlier, Entity, Facts, Memory, Moment, Thread, Told, key_of
 from earwitness.schema import SCHEMA_VERSION, Record
 from earwitness.storage.locks import locked
-from earwitness.storage.whole import write_whole
+from earwitness.storage.private import erase_private, write_private
 
 T = TypeVar("T")
+
+_WHAT = "The memory"
 
 
 class Source(Record):
@@ -321,13 +323,7 @@ def _altered(scope: str, alter: Callable[[Kept], tuple[Kept | None, T]]) -> T:
         if after is not None:
             _write(after)
             return answer
-        path = _path(scope)
-        try:
-            path.unlink(missing_ok=True)
-            for part in path.parent.glob(f".{path.name}.*.part"):  # of a killed run
-                part.unlink(missing_ok=True)
-        except OSError as error:
-            raise _refused(path, error) from error
+        erase_private(_path(scope), _WHAT)
         return answer
 
 
@@ -364,17 +360,4 @@ def _parsed(path: Path) -> Kept:
 
 
 def _write(kept: Kept) -> None:
-    path = _path(kept.scope)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.parent.chmod(0o700)
-        write_whole(path, kept.model_dump_json(indent=1).encode(), private=True)
-    except OSError as error:
-        raise _refused(path, error) from error
-
-
-def _refused(path: Path, error: OSError) -> StorageError:
-    return StorageError(
-        f"{path} can't be written ({error.strerror or error}).",
-        "Free some space or point EARWITNESS_HOME at a writable folder.",
-    )
+    write_private(_path(kept.scope), kept.model_dump_json(indent=1).encode(), _WHAT)
