@@ -14,6 +14,7 @@ import numpy.typing as npt
 from earwitness.audio.decode import Part, cleaned, decoding_limit_s, in_long_frames, mixed_down
 from earwitness.audio.facts import SPEECH_RATE_HZ, ListeningCopy, RecordingFacts, Validated
 from earwitness.audio.ffmpeg import ffmpeg_info, run, running, source
+from earwitness.audio.limiter import limited
 from earwitness.audio.measure import Meter
 from earwitness.audio.preprocess import measure_speech
 from earwitness.audio.quality import speech_level_dbfs
@@ -131,12 +132,7 @@ def _as_heard(audio: Any, facts: RecordingFacts) -> Any:
 def _levelled(audio: Any, validated: Validated, rate: int, gain: float, limit: float) -> Any:
     if validated.quality.metrics.dc_offset > _DC_HEARD:
         audio = audio.filter("highpass", f=_DC_HZ)  # an offset eats the headroom
-    audio = audio.filter("volume", volume=f"{gain:.3f}dB", precision="float")
-    # At twice the rate the limiter sees nearly all of what lies between the samples; the check sees the rest.
-    audio = audio.filter("aresample", 2 * rate).filter(
-        "alimiter", limit=f"{10 ** (limit / 20):.6f}", attack=5, release=50, level=0, latency=1
-    )
-    return audio.filter("aresample", rate)
+    return limited(audio, rate, gain, limit)
 
 
 def _with_limiter_loss(validated: Validated, gain: float, limit: float, progress: Progress) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earwitness.audio.ffmpeg import run, running, source
+from earwitness.audio.limiter import limited
 from earwitness.clips.cutting import FADE_MS, RATE_HZ, Piece
 from earwitness.clips.film import Shot, reframed
 from earwitness.clips.picture import Scene, artwork_box, moving, still
@@ -77,13 +78,9 @@ def encode_sound(
 
 def _encode(piece: Piece, start_ms: int, end_ms: int, target: Path, gain: float, limit: float) -> None:
     length = end_ms - start_ms
+    around = source(piece.path, start_ms=start_ms - piece.offset_ms, end_ms=end_ms - piece.offset_ms).audio
     sound = (
-        source(piece.path, start_ms=start_ms - piece.offset_ms, end_ms=end_ms - piece.offset_ms)
-        .audio.filter("volume", volume=f"{gain:.3f}dB", precision="float")
-        # At twice the rate the limiter sees nearly all of what lies between the samples; the check sees the rest.
-        .filter("aresample", 2 * RATE_HZ)
-        .filter("alimiter", limit=f"{10 ** (limit / 20):.6f}", attack=5, release=50, level=0, latency=1)
-        .filter("aresample", RATE_HZ)
+        limited(around, RATE_HZ, gain, limit)
         .filter("afade", type="in", start_time=0, duration=FADE_MS / 1000)
         .filter("afade", type="out", start_time=f"{(length - FADE_MS) / 1000:.3f}", duration=FADE_MS / 1000)
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 from earwitness.audio.facts import ListeningCopy
 from earwitness.audio.ffmpeg import run, source
+from earwitness.audio.limiter import limited
 from earwitness.audio.listen import hear
 from earwitness.errors import UsageError
 from earwitness.progress import Progress, no_progress
@@ -96,7 +97,9 @@ def encode_episode(
     part = target.with_stem(f"{target.stem}.part")
     for number in range(_TRIES):
         as_it_is = number == 0 and target.suffix == ".m4a" and abs(gain) <= _NEAR_LU
-        audio = source(sound.path).audio if as_it_is else _levelled(sound, gain, limit)
+        audio = source(sound.path).audio
+        if not as_it_is:
+            audio = limited(audio, sound.rate_hz, gain, limit)
         _write(audio, part, tags, cover, "copy" if as_it_is else f"{kbps}k", sound.duration_ms)
         level = measured(part, sound)
         off = 0.0 if level.loudness_lufs is None else level.loudness_lufs - wanted
@@ -125,17 +128,6 @@ def measured(path: Path, sound: Sound) -> Level:
     """Loudness and true peak of a finished episode."""
     heard = hear(source(path)["a:0"], sound.rate_hz, sound.channels)
     return Level(heard.loudness_lufs, heard.true_peak_dbtp)
-
-
-def _levelled(sound: Sound, gain: float, limit: float) -> Any:
-    return (
-        source(sound.path)
-        .audio.filter("volume", volume=f"{gain:.3f}dB", precision="float")
-        # At twice the rate the limiter sees nearly all of what lies between the samples; the check sees the rest.
-        .filter("aresample", 2 * sound.rate_hz)
-        .filter("alimiter", limit=f"{10 ** (limit / 20):.6f}", attack=5, release=50, level=0, latency=1)
-        .filter("aresample", sound.rate_hz)
-    )
 
 
 def _write(audio: Any, target: Path, tags: Path, cover: Path | None, rate: str, duration_ms: int) -> None:
