@@ -2,9 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,10 +16,9 @@ from earwitness.money.budget import BudgetLimits
 from earwitness.money.ledger import Ledger
 from earwitness.money.paying import charged_to, open_account
 from earwitness.options import ClipSettings, RunOptions, SummarizeSettings
-from earwitness.services import chat_model
 from earwitness.words.transcript import Utterance
 from tests.archive.factory import make_findings
-from tests.chat_server import ChatService, Question, Said, chat_server
+from tests.chat_server import ChatService, Question, Said
 
 SYLLABLES = ("ka", "lo", "mi", "ren", "sa", "tu", "vor", "zel", "bra", "dun")
 COUNT = 3
@@ -54,14 +51,9 @@ def backwards(question: Question) -> dict[str, Any]:
 
 
 @pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch, own_home: Path) -> Iterator[ChatService]:
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
-    monkeypatch.setattr(chat_model, "_RETRIES", 0)
-    with chat_server(backwards) as running:
-        prices = f'[[price]]\naddress = "{running.address}"\ninput_usd = 10\noutput_usd = 10\n'
-        (own_home / "prices.toml").write_text(prices)
-        yield running
+def service(paid_chat_service: ChatService) -> ChatService:
+    paid_chat_service.answer = backwards
+    return paid_chat_service
 
 
 def options(service: ChatService, count: int = COUNT, **chat: Any) -> RunOptions:
