@@ -8,13 +8,13 @@ from earwitness.audio.facts import ListeningCopy
 from earwitness.audio.ffmpeg import run, source
 from earwitness.audio.limiter import limited
 from earwitness.audio.listen import hear
-from earwitness.errors import UsageError
+from earwitness.audio.peaks import TRUE_PEAK_DBTP
+from earwitness.clips.brand import opened_artwork
 from earwitness.progress import Progress, no_progress
 
 STEREO_LUFS = -16.0
 MONO_LUFS = -19.0
 """Apple's podcasters' guide and AES TD1004: -16 in stereo; a mono file at -19 sounds as loud, from two loudspeakers."""
-TRUE_PEAK_DBTP = -1.0
 WITHIN_LU = 0.5
 COVER_PX = 1_400
 """Least side that Apple takes for a show; within the file it is also the most."""
@@ -61,15 +61,9 @@ def make_cover(artwork: Path, target: Path) -> None:
     Raises:
         UsageError: it can't be read.
     """
-    from PIL import Image, ImageOps
+    from PIL import ImageOps
 
-    try:
-        with Image.open(artwork, formats=("JPEG", "PNG", "WEBP")) as file:
-            art = ImageOps.exif_transpose(file).convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UsageError(
-            f"The artwork {artwork.name} can't be read ({error}).", "Give clip.artwork a JPEG, PNG or WebP picture."
-        ) from error
+    art = opened_artwork(artwork)
     side = min(COVER_PX, *art.size)
     ImageOps.fit(art, (side, side)).save(target, quality=90)
 
