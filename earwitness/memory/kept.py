@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError
 from earwitness.errors import StorageError, UnknownValue, UsageError
 from earwitness.home import memory_path
 from earwitness.memory.memory import Earlier, Entity, Facts, Memory, Moment, Thread, Told, key_of
-from earwitness.schema import SCHEMA_VERSION, Record
+from earwitness.schema import SCHEMA_VERSION, Record, is_readable
 from earwitness.storage.locks import locked
 from earwitness.storage.private import erase_private, write_private
 
@@ -351,7 +351,7 @@ def _parsed(path: Path) -> Kept:
             f"What is remembered in {path} can't be read ({type(error).__name__}).",
             "Put a copy of it back, or remove it: then run the recordings again, the earliest first.",
         ) from error
-    if kept.schema_version.split(".")[0] != SCHEMA_VERSION.split(".")[0]:
+    if not is_readable(kept.schema_version):
         raise StorageError(
             f"What is remembered of {kept.scope} was written by another version of Earwitness.",
             f"Use that version, or remove {path}.",

@@ -223,10 +223,7 @@ def _changes(changes: Changes | None, censor: Censor) -> Changes | None:
                 earlier if censor.passes(earlier.title) else earlier.model_copy(update={"title": ""})
                 for earlier in changes.earlier
             ],
-            **{
-                name: shown(getattr(changes, name))
-                for name in ("new", "back", "closed", "taken_up", "opened", "still_open")
-            },
+            **{name: shown(lines) for name, lines in changes.lists.items()},
         }
     )
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from earwitness.errors import UsageError
 from earwitness.home import voices_path
-from earwitness.schema import SCHEMA_VERSION
+from earwitness.schema import is_readable
 from earwitness.storage.private import erase_private, write_private
 from earwitness.voices.sample import encoder_id, take_sample
 from earwitness.voices.voiceprint import VoicePrint, file_of, packed
@@ -77,7 +77,7 @@ def enrolled_voices() -> tuple[list[VoicePrint], list[str]]:
         except (OSError, ValidationError):  # never the error itself: it quotes what it read
             problems.append(f"The voice print {path} can't be read. Enrol that voice again, or remove the file.")
             continue
-        if found.schema_version.split(".")[0] != SCHEMA_VERSION.split(".")[0]:
+        if not is_readable(found.schema_version):
             problems.append(f"The voice print of {found.name} was written by another version of Earwitness.")
             continue
         prints.append(found)
