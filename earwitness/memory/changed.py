@@ -37,14 +37,14 @@ def changes_in(
         said: thread → what a chat model said of it, checked; those it was not asked about are followed by their words.
         asked: ids of the threads that the model was asked about.
     """
-    told = {key_of(item.name): item for item in gatherer.told()}
+    told = {key_of(item.name): item for item in gatherer.told}
     before = {key_of(name) for entity in memory.entities for name in (entity.name, *entity.also)}
     tracer = Tracer(gatherer.utterances, [item.name for item in told.values() if item.kind == "speaker"])
     traces: dict[str, Trace] = dict(said or {})
     for thread in memory.open_threads:
         if thread.id not in traces and thread.id not in asked and (trace := tracer.follow(thread)):
             traces[thread.id] = trace
-    opened, again = _opened(gatherer.opened(), memory.open_threads)
+    opened, again = _opened(gatherer.opened, memory.open_threads)
     for thread, item in again:
         if thread.id not in traces:
             traces[thread.id] = Trace(thread, item.evidence[0], item.text, done=False)
@@ -74,7 +74,7 @@ def facts_of(notes: Notes, gatherer: Gatherer, changes: Changes | None) -> Facts
         changes: in what was remembered before it; None: nothing was.
     """
     starts = {utterance.id: utterance.start_ms for utterance in gatherer.utterances}
-    told = {key_of(item.name): item for item in gatherer.told()}
+    told = {key_of(item.name): item for item in gatherer.told}
     for change in changes.back if changes else ():
         kind = change.kind
         if kind == "thread" or kind == "action" or kind == "decision" or key_of(change.text) in told:
@@ -93,7 +93,7 @@ def facts_of(notes: Notes, gatherer: Gatherer, changes: Changes | None) -> Facts
     return Facts(
         title=notes.title,
         told=list(told.values()),
-        opened=[item for item in gatherer.opened() if new is None or item.id in new],
+        opened=[item for item in gatherer.opened if new is None or item.id in new],
         touched=touched,
     )
 
