@@ -35,6 +35,12 @@ class Question:
         return [(a, b, c) for a, b, c in (json.loads(line) for line in inside[0].splitlines())]
 
     @property
+    def moments(self) -> list[dict[str, Any]]:
+        """The moments that are to be put in order, as the model reads them."""
+        (inside,) = re.findall(r"^<moments>\n(.*?)^</moments>$", self.text, re.MULTILINE | re.DOTALL)
+        return [json.loads(line) for line in inside.splitlines()]
+
+    @property
     def method(self) -> str:
         """How the shape was asked for."""
         if "response_format" in self.body:

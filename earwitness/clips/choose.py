@@ -101,8 +101,8 @@ def choose_moments(
         speakers: who the labels are.
         profile: decides, with the first preset, how much each feature weighs.
         learned: what ratings made of the weights.
-        misheard: the recogniser mishears many words: no tags are made of them, and clips say so.
         edges: what a person asked of clips that were chosen earlier, and are chosen again.
+        misheard: the recogniser mishears many words: no tags are made of them, and clips say so.
         ranker: the chat model that puts the best moments in order; None: their scores do.
 
     Raises:

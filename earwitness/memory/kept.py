@@ -120,8 +120,7 @@ def all_kept() -> list[Kept]:
     Raises:
         StorageError: a file can't be read.
     """
-    found = [_parsed(path) for path in sorted(memory_path().glob("*.json"))] if memory_path().is_dir() else []
-    return sorted(found, key=lambda kept: kept.scope.casefold())
+    return sorted(map(_parsed, sorted(memory_path().glob("*.json"))), key=lambda kept: kept.scope.casefold())
 
 
 def scopes_naming(name: str) -> list[str]:

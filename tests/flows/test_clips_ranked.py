@@ -17,8 +17,7 @@ pytestmark = [pytest.mark.server, pytest.mark.slow]
 
 def forwards(question: Question) -> dict[str, list[object]]:
     """In the order of the recording."""
-    moments = [json.loads(line) for line in question.text.splitlines() if line.startswith('{"id"')]
-    return {"order": [{"id": moment["id"], "reason": "It is a warm greeting."} for moment in moments]}
+    return {"order": [{"id": moment["id"], "reason": "It is a warm greeting."} for moment in question.moments]}
 
 
 def backwards(question: Question) -> object:
