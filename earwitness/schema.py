@@ -11,6 +11,11 @@ from earwitness.errors import DamagedFile
 SCHEMA_VERSION = "1.0"
 
 
+def is_readable(version: str) -> bool:
+    """Whether what was written with this schema version can be read here: its first number is ours."""
+    return version.split(".")[0] == SCHEMA_VERSION.split(".")[0]
+
+
 class Record(BaseModel):
     """A frozen value that refuses unknown fields."""
 

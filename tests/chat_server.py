@@ -6,7 +6,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.loopback import JsonHandler, serving
 from tests.openai_server import Fault
@@ -32,6 +35,12 @@ class Question:
         return [(a, b, c) for a, b, c in (json.loads(line) for line in inside[0].splitlines())]
 
     @property
+    def moments(self) -> list[dict[str, Any]]:
+        """The moments that are to be put in order, as the model reads them."""
+        (inside,) = re.findall(r"^<moments>\n(.*?)^</moments>$", self.text, re.MULTILINE | re.DOTALL)
+        return [json.loads(line) for line in inside.splitlines()]
+
+    @property
     def method(self) -> str:
         """How the shape was asked for."""
         if "response_format" in self.body:
@@ -41,6 +50,11 @@ class Question:
 
 Answerer = Callable[[Question], Any]
 """A dict is sent as JSON, a string as it is."""
+
+
+def point(text: str, *evidence: str, **more: Any) -> dict[str, Any]:
+    """A sentence of notes as a model hands it in, with the lines that it rests on."""
+    return {"text": text, "evidence": list(evidence), **more}
 
 
 @dataclass
@@ -124,6 +138,24 @@ def chat_server(answer: Answerer, tokens_of: Callable[[str], int] | None = None)
             yield service
         finally:
             service.closing.set()
+
+
+@pytest.fixture
+def chat_service(monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatService]:
+    """A chat model that needs no key and is asked once a question; what it answers is up to the test."""
+    for variable in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr("earwitness.services.chat_model._RETRIES", 0)
+    with chat_server(lambda question: {}) as running:
+        yield running
+
+
+@pytest.fixture
+def paid_chat_service(chat_service: ChatService, own_home: Path) -> ChatService:
+    """The same, at 10 dollars a million tokens."""
+    prices = f'[[price]]\naddress = "{chat_service.address}"\ninput_usd = 10\noutput_usd = 10\n'
+    (own_home / "prices.toml").write_text(prices)
+    return chat_service
 
 
 def _completion(question: Question, content: Any, said: Said, service: ChatService) -> dict[str, Any]:

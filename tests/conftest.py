@@ -8,10 +8,11 @@ import hypothesis
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.chat_server import chat_service, paid_chat_service
 from tests.prefect_server import prefect_server
 from tests.s3_server import bucket, s3_server
 
-__all__ = ["bucket", "prefect_server", "s3_server"]
+__all__ = ["bucket", "chat_service", "paid_chat_service", "prefect_server", "s3_server"]
 
 hypothesis.settings.register_profile(
     "shared machine", deadline=None, max_examples=50

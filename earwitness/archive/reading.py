@@ -10,7 +10,7 @@ from earwitness.archive.place import MANIFEST
 from earwitness.archive.record import RecordingJson
 from earwitness.corrections.corrections import FILE, Corrections, load_corrections
 from earwitness.errors import UsageError
-from earwitness.schema import SCHEMA_VERSION
+from earwitness.schema import SCHEMA_VERSION, is_readable
 from earwitness.speech.turns import Turn
 from earwitness.words.transcript import Word, word_of
 
@@ -102,7 +102,7 @@ def read_bundle(folder: Path) -> Bundle:
             f"{path} is damaged or was written by another version ({place}: {first['msg']}).",
             "Run the recording again, which writes the bundle anew.",
         ) from error
-    if recording.schema_version.split(".")[0] != SCHEMA_VERSION.split(".")[0]:
+    if not is_readable(recording.schema_version):
         raise UsageError(
             f"{path} has schema version {recording.schema_version}; this Earwitness reads {SCHEMA_VERSION}.",
             "Use the version that wrote it, or run the recording again.",

@@ -14,7 +14,9 @@ import numpy.typing as npt
 from earwitness.audio.decode import Part, cleaned, decoding_limit_s, in_long_frames, mixed_down
 from earwitness.audio.facts import SPEECH_RATE_HZ, ListeningCopy, RecordingFacts, Validated
 from earwitness.audio.ffmpeg import ffmpeg_info, run, running, source
+from earwitness.audio.limiter import limited
 from earwitness.audio.measure import Meter
+from earwitness.audio.peaks import TRUE_PEAK_DBTP, crests, dbtp, true_peak
 from earwitness.audio.preprocess import measure_speech
 from earwitness.audio.quality import speech_level_dbfs
 from earwitness.engines.engine import EngineUse
@@ -22,7 +24,6 @@ from earwitness.options import ListenSettings
 from earwitness.progress import Progress, no_progress, part_of
 from earwitness.storage.store import keep, workspace
 
-TRUE_PEAK_DBTP = -1.0
 MAX_PEAKS = 2_000
 
 # Rates that AAC has and every browser plays.
@@ -38,9 +39,6 @@ _FIRST_LIMIT_DB = -2.3  # AAC adds about a decibel to the peaks
 _MOST_GAIN_DB = 60.0
 _MAX_SURROUND = 8
 _FRAMES_A_BLOCK = 16
-_LOUD_ENOUGH = 0.7
-"""Only frames that come so near to full scale can have a true peak above the limit."""
-_OVERSAMPLING = 4
 
 
 @dataclass(frozen=True)
@@ -131,12 +129,7 @@ def _as_heard(audio: Any, facts: RecordingFacts) -> Any:
 def _levelled(audio: Any, validated: Validated, rate: int, gain: float, limit: float) -> Any:
     if validated.quality.metrics.dc_offset > _DC_HEARD:
         audio = audio.filter("highpass", f=_DC_HZ)  # an offset eats the headroom
-    audio = audio.filter("volume", volume=f"{gain:.3f}dB", precision="float")
-    # At twice the rate the limiter sees nearly all of what lies between the samples; the check sees the rest.
-    audio = audio.filter("aresample", 2 * rate).filter(
-        "alimiter", limit=f"{10 ** (limit / 20):.6f}", attack=5, release=50, level=0, latency=1
-    )
-    return audio.filter("aresample", rate)
+    return limited(audio, rate, gain, limit)
 
 
 def _with_limiter_loss(validated: Validated, gain: float, limit: float, progress: Progress) -> float:
@@ -192,48 +185,27 @@ def hear(audio: Any, rate: int, channels: int, *, whole: bool = True) -> Heard:
     endian = "le" if np.little_endian else "be"
     output = audio.output("pipe:1", format=f"f32{endian}", acodec=f"pcm_f32{endian}", ar=rate, ac=channels)
     highest = 0.0
-    crests: list[npt.NDArray[np.float32]] = []
+    found: list[npt.NDArray[np.float32]] = []
     with running(output) as child:
         while got := child.read_into(raw) // (4 * channels):
             part = block[:got]
             if whole:
-                crests.append(_crests(part, meter.piece))
-                highest = max(highest, _true_peak(part, crests[-1], meter.piece))
+                found.append(crests(part, meter.piece))
+                highest = max(highest, true_peak(part, found[-1], meter.piece))
             meter.feed(part)
             if got < len(block):
                 break
         report = child.finish()
     report.raise_for_failure(what="The listening copy can't be measured")
     loudness = meter.finish().metrics.loudness_lufs
-    return Heard(loudness, 20 * float(np.log10(max(highest, 1e-9))), _waveform(crests))
+    return Heard(loudness, dbtp(highest), _waveform(found))
 
 
-def _crests(part: npt.NDArray[np.float32], piece: int) -> npt.NDArray[np.float32]:
-    """Largest sample of each piece, over all channels."""
-    whole = len(part) // piece * piece
-    crests = np.abs(part[:whole]).reshape(whole // piece, -1).max(axis=1) if whole else np.zeros(0, np.float32)
-    if whole == len(part):
-        return crests
-    return np.append(crests, np.abs(part[whole:]).max()).astype(np.float32)
-
-
-def _true_peak(part: npt.NDArray[np.float32], crests: npt.NDArray[np.float32], piece: int) -> float:
-    """Largest value between the samples of the pieces that come near to full scale (BS.1770-4, annex 2)."""
-    from scipy.signal import resample_poly
-
-    highest = float(crests.max(initial=0.0))
-    for index in np.flatnonzero(crests >= _LOUD_ENOUGH):
-        # A few samples of context on either side: the filter must not see an edge.
-        around = part[max(0, index * piece - 32) : (index + 1) * piece + 32]
-        highest = max(highest, float(np.abs(resample_poly(around, _OVERSAMPLING, 1, axis=0)).max()))
-    return highest
-
-
-def _waveform(crests: list[npt.NDArray[np.float32]]) -> list[int]:
+def _waveform(crested: list[npt.NDArray[np.float32]]) -> list[int]:
     """At most 2,000 crests over the whole length, the highest of them 100."""
-    if not crests:
+    if not crested:
         return []
-    fine = np.concatenate(crests)
+    fine = np.concatenate(crested)
     count = min(MAX_PEAKS, len(fine))
     coarse = np.maximum.reduceat(fine, np.arange(count) * len(fine) // count)
     top = float(coarse.max())

@@ -57,7 +57,7 @@ def validate_recording(
         digest = background.submit(sha256_file, path)
         probed = probe(path)
         if slice_ms is not None:
-            _check_slice(slice_ms, probed)
+            _check_slice(slice_ms)
         with workspace("validate") as folder:
             decoded = _decode_best_track(path, probed, slice_ms, Path(folder) / "speech.flac", progress)
             copy = keep(decoded.speech)
@@ -153,7 +153,7 @@ def _check_file(path: Path) -> os.stat_result:
     return stat
 
 
-def _check_slice(slice_ms: tuple[int, int], probed: Probed) -> None:
+def _check_slice(slice_ms: tuple[int, int]) -> None:
     start, end = slice_ms
     if not 0 <= start < end:
         raise UsageError(f"The slice {start}-{end} ms is empty.", "Give a start before its end.")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
+from earwitness.audio.peaks import TRUE_PEAK_DBTP
 from earwitness.checks.finding import Finding, error
 from earwitness.checks.media import check_media
 from earwitness.checks.subtitles import Spoken, check_subtitles
@@ -12,7 +13,6 @@ from earwitness.clips.units import Unit
 ONSET_MS = 80
 """Half of the captions may be no later or earlier than this against the first of their words."""
 WITHIN_LU = 0.5
-TRUE_PEAK_DBTP = -1.0
 _MEASURED_WITHIN_DB = 0.05
 """Two resamplings of the same sound differ by as much."""
 

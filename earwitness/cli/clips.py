@@ -80,7 +80,7 @@ def import_(bundle: Path, numbers: Path) -> None:
     The file has the columns clip and views, likes, comments, shares or watch_share; platform if there are several.
     """
     from earwitness.archive.reading import read_bundle
-    from earwitness.clips.ratings import import_performance
+    from earwitness.clips.performance import import_performance
 
     for made in import_performance(read_bundle(bundle), numbers):
         click.echo(f"{made.clip} on {made.source}: {made.value:+.2f} beside the others")

@@ -1,6 +1,7 @@
 """The files that make clips look like those of a show: artwork and font."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -8,6 +9,9 @@ from earwitness.errors import UsageError
 from earwitness.options import ClipSettings
 from earwitness.schema import Record
 from earwitness.storage.store import sha256_file
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 
 class Artwork(Record):
@@ -42,3 +46,20 @@ def brand_of(settings: ClipSettings) -> dict[str, str]:
             raise UsageError(f"There is no file {path}.", f"Give clip.{name} the path of a file, or leave it out.")
         found[name] = sha256_file(path)
     return found
+
+
+def opened_artwork(path: Path) -> "Image.Image":
+    """The show's picture in RGB, upright whatever way the camera was held.
+
+    Raises:
+        UsageError: it can't be read.
+    """
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(path, formats=("JPEG", "PNG", "WEBP")) as file:
+            return ImageOps.exif_transpose(file).convert("RGB")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise UsageError(
+            f"The artwork {path.name} can't be read ({error}).", "Give clip.artwork a JPEG, PNG or WebP picture."
+        ) from error

@@ -23,6 +23,7 @@ from earwitness.notes.notes import Notes
 from earwitness.options import ClipSettings, Profile
 from earwitness.speech.turns import Turn
 from earwitness.words.cast import Speaker
+from earwitness.words.formats import clock_text
 from earwitness.words.transcript import Utterance
 
 ALIKE = 0.6
@@ -100,8 +101,8 @@ def choose_moments(
         speakers: who the labels are.
         profile: decides, with the first preset, how much each feature weighs.
         learned: what ratings made of the weights.
-        misheard: the recogniser mishears many words: no tags are made of them, and clips say so.
         edges: what a person asked of clips that were chosen earlier, and are chosen again.
+        misheard: the recogniser mishears many words: no tags are made of them, and clips say so.
         ranker: the chat model that puts the best moments in order; None: their scores do.
 
     Raises:
@@ -308,7 +309,7 @@ def _moment(
         + ranking_told(pick.ranking)
         + (" A person set where it begins and ends." if pick.by_hand else ""),
         ranking=pick.ranking,
-        title=title_of(judge, units, first, last) or _by_time(start),
+        title=title_of(judge, units, first, last) or f"At {clock_text(start)}",
         evidence=tuple(dict.fromkeys(u.utterance for u in units[first : last + 1] if u.utterance)),
         description=description_of(judge, units, first, last, notes, speakers),
         hashtags=tuple(hashtags_for([] if misheard else units, first, last, _table()["tags"].get(profile.value, ())))
@@ -316,8 +317,3 @@ def _moment(
         else (),
         lacks=tuple(context_lacking(judge, units, first, last, names, misheard=misheard)),
     )
-
-
-def _by_time(start_ms: int) -> str:
-    minutes, seconds = divmod(start_ms // 1000, 60)
-    return f"At {minutes // 60}:{minutes % 60:02d}:{seconds:02d}"

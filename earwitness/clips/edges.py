@@ -58,7 +58,9 @@ def moved(bundle: Bundle, name: str, before: int, after: int) -> Moved:
     start = _start_moved(units, first, last, before)
     end = _end_moved(units, first, last, after)
     if end < start:
-        raise UsageError(f"Nothing of {clip.id} would be left.", f"It has {last - first + 1} sentences.")
+        raise UsageError(
+            f"Nothing of {clip.id} would be left.", f"Take away fewer: it has {last - first + 1} sentences."
+        )
     begin_ms, end_ms = span_of(units, start, end)
     _refuse_what_cant_be_posted(bundle, clip, begin_ms, end_ms)
     kept, was = list(bundle.corrections.clips), (clip.start_s, clip.end_s)
@@ -135,7 +137,7 @@ def _moved_place(place: int, count: int, by: int, where: str, first: int, last: 
     if by > 0:
         far = by + place if where == "before it" else by - (place - count + 1)
         raise UsageError(f"There are {max(0, far)} sentences {where} that can be added.", "Ask for as many at most.")
-    raise UsageError("Nothing of the clip would be left.", f"It has {last - first + 1} sentences.")
+    raise UsageError("Nothing of the clip would be left.", f"Take away fewer: it has {last - first + 1} sentences.")
 
 
 def _refuse_what_cant_be_posted(bundle: Bundle, clip: Clip, start_ms: int, end_ms: int) -> None:

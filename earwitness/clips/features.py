@@ -45,10 +45,6 @@ _USUAL_S = 35.0
 _LEAD_MS = 1_500
 """A pause this long after the last word makes a clean end."""
 _ANSWERED_MS = 4_000
-LISTENED = ("energy", "laughter", "pace", "flow")
-"""Features that need sound."""
-READ = ("salience", "hook", "answer", "standalone", "complete", "novelty", "emotion", "punch", "quotable")
-"""Features that need words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,12 +146,12 @@ class Judge:
     def features(self, first: int, last: int) -> dict[str, float]:
         """All features of the units from `first` to `last` that can be measured, each 0..1."""
         start, end = self.span(first, last)
-        found = {} if self.wordless else self._read(first, last, start, end)
+        found = {} if self.wordless else self._read(first, last, end)
         if self.sound is not None:
             found |= self._listened(first, last, start, end)
         return found | self._structure(first, last, start, end)
 
-    def _read(self, first: int, last: int, start: int, end: int) -> dict[str, float]:
+    def _read(self, first: int, last: int, end: int) -> dict[str, float]:
         units, told = self._units, self.told
         words = max(1, self._sum("words", first, last))
         closing = units[last]

@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -173,15 +174,13 @@ def _on_the_clips_clock(shot: Shot, frame_rate: int) -> Any:
     picture = _opened(film, cut).filter("bwdif", mode="send_frame", deint="interlaced")
     shift = f"{lead / 1000:.3f}"
     if len(cut.spans) > 1:
-        ends = [end for _, end in cut.spans]
         kept = [(lead + start - cut.start_ms, lead + end - cut.start_ms) for start, end in cut.spans]
         kept[0] = (0, kept[0][1])
         terms = "+".join(f"gte(t,{start / 1000:.3f})*lt(t,{end / 1000:.3f})" for start, end in kept)
         picture = picture.filter("select", expr=terms)
-        gaps = [(start, start - end) for end, (start, _) in zip(ends, cut.spans[1:], strict=False)]
-        for start, gone in gaps:
+        for (_, end), (start, _) in pairwise(cut.spans):
             begins = (lead + start - cut.start_ms) / 1000
-            shift += f"+gte(T,{begins:.3f})*{gone / 1000:.3f}"
+            shift += f"+gte(T,{begins:.3f})*{(start - end) / 1000:.3f}"
     return (
         picture.filter("setpts", expr=f"PTS-({shift})/TB")
         .filter("fps", fps=frame_rate, start_time=0)

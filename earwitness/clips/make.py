@@ -14,7 +14,7 @@ import numpy as np
 from earwitness.audio.ffmpeg import ffmpeg_info
 from earwitness.checks.clips import check_clip
 from earwitness.checks.finding import errors_of
-from earwitness.clips.captions import cues_of, literal, srt
+from earwitness.clips.captions import COLOURS, cues_of, literal, srt
 from earwitness.clips.choose import Moment, choose_moments
 from earwitness.clips.clip import Clip, ClipList, Clipped, Learned, Rendition
 from earwitness.clips.cutting import Cut, Piece, cut_points, joined, room_around, shortened, take_out
@@ -312,9 +312,6 @@ class Studio:
         assert self.fonts is not None
         settings = self.settings
         measure = measure_of(preset, self.fonts)
-        look = Look(artwork=settings.artwork, ground=settings.background)
-        if settings.colours:
-            look = Look(settings.colours, settings.background, settings.artwork)
         return Scene(
             preset=preset,
             cues=cues_of(drawable(take.said, self.fonts), 0, take.length_ms, room_for_lines(preset), measure),
@@ -323,7 +320,7 @@ class Studio:
             length_ms=take.length_ms,
             levels=np.zeros(0, np.float32) if take.shot else levels_of_clip(heard),
             fonts=self.fonts,
-            look=look,
+            look=Look(settings.colours or COLOURS, settings.background, settings.artwork),
             artwork=settings.artwork is not None and artwork_box(preset) is not None,
             over_film=take.shot is not None,
         )

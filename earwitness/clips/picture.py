@@ -153,10 +153,9 @@ def _style(scene: Scene, size: float, place: int, down: int, outline: float | No
 
 
 def _colours(scene: Scene) -> dict[str | None, "Color"]:
-    labels = list(dict.fromkeys([*scene.names, *(cue.speaker for cue in scene.cues)]))
     seen: list[str | None] = list(dict.fromkeys(cue.speaker for cue in scene.cues)) or [None]
-    ordered = [*seen, *(label for label in labels if label not in seen)]
-    chosen = scene.look.colours or COLOURS
+    ordered = [*seen, *(label for label in scene.names if label not in seen)]
+    chosen = scene.look.colours
     return {label: _colour(chosen[place % len(chosen)]) for place, label in enumerate(ordered)}
 
 

@@ -9,15 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from earwitness.audio.ffmpeg import run, running, source
+from earwitness.audio.limiter import limited
+from earwitness.audio.peaks import TRUE_PEAK_DBTP, crests, dbtp, true_peak
+from earwitness.clips.brand import opened_artwork
 from earwitness.clips.cutting import FADE_MS, RATE_HZ, Piece
 from earwitness.clips.film import Shot, reframed
 from earwitness.clips.picture import Scene, artwork_box, moving, still
-from earwitness.errors import UsageError
 
 if TYPE_CHECKING:
     from pysubs2 import SSAFile
 
-TRUE_PEAK_DBTP = -1.0
 FRAME_RATE = 25
 LEVELS = 400
 """Of the waveform."""
@@ -29,7 +30,6 @@ _LIMIT_S = 900.0
 _FIRST_LIMIT_DB = -1.8
 """AAC adds some to the peaks; if it adds more, the limit is lowered."""
 _FRAME = 4_800
-_LOUD_ENOUGH = 0.7
 SOFTER_DB = 0.7
 """How much lower the limit begins when a clip is made once more."""
 
@@ -77,13 +77,9 @@ def encode_sound(
 
 def _encode(piece: Piece, start_ms: int, end_ms: int, target: Path, gain: float, limit: float) -> None:
     length = end_ms - start_ms
+    around = source(piece.path, start_ms=start_ms - piece.offset_ms, end_ms=end_ms - piece.offset_ms).audio
     sound = (
-        source(piece.path, start_ms=start_ms - piece.offset_ms, end_ms=end_ms - piece.offset_ms)
-        .audio.filter("volume", volume=f"{gain:.3f}dB", precision="float")
-        # At twice the rate the limiter sees nearly all of what lies between the samples; the check sees the rest.
-        .filter("aresample", 2 * RATE_HZ)
-        .filter("alimiter", limit=f"{10 ** (limit / 20):.6f}", attack=5, release=50, level=0, latency=1)
-        .filter("aresample", RATE_HZ)
+        limited(around, RATE_HZ, gain, limit)
         .filter("afade", type="in", start_time=0, duration=FADE_MS / 1000)
         .filter("afade", type="out", start_time=f"{(length - FADE_MS) / 1000:.3f}", duration=FADE_MS / 1000)
     )
@@ -111,16 +107,8 @@ def loudness_of(samples: npt.NDArray[np.float32]) -> float | None:
 
 
 def true_peak_dbtp(samples: npt.NDArray[np.float32]) -> float:
-    """Largest value between the samples (BS.1770-4, annex 2), looked for only where they come near to full scale."""
-    from scipy.signal import resample_poly
-
-    crest = np.abs(samples).max(axis=1, initial=0.0)
-    highest = float(crest.max(initial=0.0))
-    for start in range(0, len(samples), _FRAME):
-        if crest[start : start + _FRAME].max() >= _LOUD_ENOUGH:
-            around = samples[max(0, start - 32) : start + _FRAME + 32]
-            highest = max(highest, float(np.abs(resample_poly(around, 4, 1, axis=0)).max()))
-    return 20 * float(np.log10(max(highest, 1e-9)))
+    """True peak of samples of shape (samples, channels)."""
+    return dbtp(true_peak(samples, crests(samples, _FRAME), _FRAME))
 
 
 def _read(piece: Piece, start_ms: int, end_ms: int) -> npt.NDArray[np.float32]:
@@ -269,15 +257,9 @@ def _ground(scene: Scene, target: Path) -> Any:
 
 def _paint(scene: Scene, artwork: Path, target: Path) -> None:
     """The artwork, blurred and dark, over the whole picture; as it is, in the middle, where there is room."""
-    from PIL import Image, ImageEnhance, ImageFilter, ImageOps
+    from PIL import ImageEnhance, ImageFilter, ImageOps
 
-    try:
-        with Image.open(artwork, formats=("JPEG", "PNG", "WEBP")) as file:
-            art = ImageOps.exif_transpose(file).convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UsageError(
-            f"The artwork {artwork.name} can't be read ({error}).", "Give clip.artwork a JPEG, PNG or WebP picture."
-        ) from error
+    art = opened_artwork(artwork)
     picture = ImageOps.fit(art, scene.preset.size).filter(ImageFilter.GaussianBlur(36))
     picture = ImageEnhance.Brightness(picture).enhance(0.35)
     box = artwork_box(scene.preset)

@@ -9,7 +9,7 @@ from earwitness.clips.features import Judge, opening
 from earwitness.clips.units import Unit
 from earwitness.notes.notes import Notes
 from earwitness.notes.sentences import clean, count_words, terms
-from earwitness.notes.titles import shortened, telling_phrases
+from earwitness.notes.titles import listed, shortened, telling_phrases
 from earwitness.words.cast import Speaker
 from earwitness.words.transcript import is_unsure
 
@@ -59,10 +59,8 @@ def reason_for(features: dict[str, float], claims: int, seconds: float) -> str:
         said.append("is livelier than most of the recording")
     if not said:
         said.append("is the best run of whole sentences of this length")
-    said = said[:5]
-    listed = said[0] if len(said) == 1 else f"{', '.join(said[:-1])} and {said[-1]}"
     heard = "" if "salience" in features else " It was chosen by its sound alone: its words are not known."
-    return f"{seconds:.0f} s that {listed}.{heard}"
+    return f"{seconds:.0f} s that {listed(said[:5])}.{heard}"
 
 
 def ranking_told(ranking: Ranking | None) -> str:
@@ -129,8 +127,7 @@ def description_of(
     if len(text) > _DESCRIPTION_CHARS:
         text = f"{text[:_DESCRIPTION_CHARS].rsplit(' ', 1)[0].rstrip('.,;: ')}…"
     if names:
-        listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-        text = f"{text} With {listed}.".strip()
+        text = f"{text} With {listed(names)}.".strip()
     return text
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from earwitness.errors import UsageError
-from earwitness.schema import SCHEMA_VERSION, Record
+from earwitness.schema import SCHEMA_VERSION, Record, is_readable
 
 FILE = "corrections.json"
 _LABEL = r"^SPEAKER_\d{2,}$"
@@ -91,7 +91,7 @@ class Corrections(Record):
     @field_validator("schema_version")
     @classmethod
     def _known_version(cls, value: str) -> str:
-        if value.split(".")[0] != SCHEMA_VERSION.split(".")[0]:
+        if not is_readable(value):
             raise ValueError(f"version {value} is not known here; this Earwitness reads {SCHEMA_VERSION}")
         return value
 

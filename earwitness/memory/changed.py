@@ -7,10 +7,8 @@ from earwitness.memory.gather import Gatherer
 from earwitness.memory.memory import (
     Change,
     Changes,
-    Entity,
     Facts,
     Memory,
-    Moment,
     Opened,
     Thread,
     Told,
@@ -39,14 +37,14 @@ def changes_in(
         said: thread → what a chat model said of it, checked; those it was not asked about are followed by their words.
         asked: ids of the threads that the model was asked about.
     """
-    told = {key_of(item.name): item for item in gatherer.told()}
-    before = {key_of(name): entity for entity in memory.entities for name in (entity.name, *entity.also)}
+    told = {key_of(item.name): item for item in gatherer.told}
+    before = {key_of(name) for entity in memory.entities for name in (entity.name, *entity.also)}
     tracer = Tracer(gatherer.utterances, [item.name for item in told.values() if item.kind == "speaker"])
     traces: dict[str, Trace] = dict(said or {})
     for thread in memory.open_threads:
         if thread.id not in traces and thread.id not in asked and (trace := tracer.follow(thread)):
             traces[thread.id] = trace
-    opened, again = _opened(gatherer.opened(), memory.open_threads)
+    opened, again = _opened(gatherer.opened, memory.open_threads)
     for thread, item in again:
         if thread.id not in traces:
             traces[thread.id] = Trace(thread, item.evidence[0], item.text, done=False)
@@ -56,26 +54,14 @@ def changes_in(
         scope=memory.scope,
         earlier=memory.recordings,
         new=[_new(item) for key, item in told.items() if key not in before],
-        back=_back(memory, told, before, gatherer),
-        closed=[_traced(trace) for trace in _by_age(done, memory)],
-        taken_up=[_traced(trace) for trace in _by_age(going_on, memory)],
+        back=_back(memory, told, gatherer),
+        closed=[_of_thread(trace.thread, trace) for trace in _by_age(done, memory)],
+        taken_up=[_of_thread(trace.thread, trace) for trace in _by_age(going_on, memory)],
         opened=[
             Change(kind=item.kind, text=item.text, evidence=item.evidence, thread=item.id, secret=item.secret)
             for item in opened
         ],
-        still_open=[
-            Change(
-                kind=thread.kind,
-                text=thread.text,
-                evidence=[],
-                thread=thread.id,
-                first=thread.opened,
-                last=_last(thread),
-                secret=thread.secret,
-            )
-            for thread in memory.open_threads
-            if thread.id not in traces
-        ],
+        still_open=[_of_thread(thread) for thread in memory.open_threads if thread.id not in traces],
     )
 
 
@@ -88,7 +74,7 @@ def facts_of(notes: Notes, gatherer: Gatherer, changes: Changes | None) -> Facts
         changes: in what was remembered before it; None: nothing was.
     """
     starts = {utterance.id: utterance.start_ms for utterance in gatherer.utterances}
-    told = {key_of(item.name): item for item in gatherer.told()}
+    told = {key_of(item.name): item for item in gatherer.told}
     for change in changes.back if changes else ():
         kind = change.kind
         if kind == "thread" or kind == "action" or kind == "decision" or key_of(change.text) in told:
@@ -107,7 +93,7 @@ def facts_of(notes: Notes, gatherer: Gatherer, changes: Changes | None) -> Facts
     return Facts(
         title=notes.title,
         told=list(told.values()),
-        opened=[item for item in gatherer.opened() if new is None or item.id in new],
+        opened=[item for item in gatherer.opened if new is None or item.id in new],
         touched=touched,
     )
 
@@ -116,9 +102,7 @@ def _new(item: Told) -> Change:
     return Change(kind=item.kind, text=item.name, evidence=item.evidence, told=item.text, secret=item.secret)
 
 
-def _back(
-    memory: Memory, told: Mapping[tuple[str, ...], Told], before: Mapping[tuple[str, ...], Entity], gatherer: Gatherer
-) -> list[Change]:
+def _back(memory: Memory, told: Mapping[tuple[str, ...], Told], gatherer: Gatherer) -> list[Change]:
     """Names of before that this recording names: those that the last one did not name come first."""
     found: list[tuple[int, int, Change]] = []
     order = {recording.recording_id: place for place, recording in enumerate(memory.recordings)}
@@ -164,22 +148,17 @@ def _alike(one: str, other: str) -> bool:
     return bool(first) and len(first & second) >= _SAME * len(first | second)
 
 
-def _traced(trace: Trace) -> Change:
-    thread = trace.thread
+def _of_thread(thread: Thread, trace: Trace | None = None) -> Change:
     return Change(
         kind=thread.kind,
         text=thread.text,
-        evidence=[trace.evidence],
+        evidence=[trace.evidence] if trace else [],
         thread=thread.id,
-        told=trace.told,
+        told=trace.told if trace else "",
         first=thread.opened,
-        last=_last(thread),
+        last=thread.taken_up[-1] if thread.taken_up else thread.opened,
         secret=thread.secret,
     )
-
-
-def _last(thread: Thread) -> Moment:
-    return thread.taken_up[-1] if thread.taken_up else thread.opened
 
 
 def _by_age(traces: Sequence[Trace], memory: Memory) -> list[Trace]:

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from earwitness.memory.memory import EntityKind, Opened, ThreadKind, Told, key_of
@@ -91,6 +92,7 @@ class Gatherer:
         headings = read_profile(self._profile).get("chat", {}).get("headings", {})
         self._kinds = {headings[field]: kind for field, kind in _KINDS.items() if field in headings}
 
+    @cached_property
     def told(self) -> list[Told]:
         """Everybody and everything that the notes name, and who spoke; each name once, in the order of the notes."""
         found: dict[tuple[str, ...], Told] = {}
@@ -107,6 +109,7 @@ class Gatherer:
             found.setdefault(key_of(told.name), told)
         return list(found.values())
 
+    @cached_property
     def opened(self) -> list[Opened]:
         """What is left open or was decided, by the sections of the notes that say so; at a table also promises."""
         found: dict[str, Opened] = {}

@@ -14,11 +14,13 @@ from pydantic import Field, ValidationError
 from earwitness.errors import StorageError, UnknownValue, UsageError
 from earwitness.home import memory_path
 from earwitness.memory.memory import Earlier, Entity, Facts, Memory, Moment, Thread, Told, key_of
-from earwitness.schema import SCHEMA_VERSION, Record
+from earwitness.schema import SCHEMA_VERSION, Record, is_readable
 from earwitness.storage.locks import locked
-from earwitness.storage.whole import write_whole
+from earwitness.storage.private import erase_private, write_private
 
 T = TypeVar("T")
+
+_WHAT = "The memory"
 
 
 class Source(Record):
@@ -118,8 +120,7 @@ def all_kept() -> list[Kept]:
     Raises:
         StorageError: a file can't be read.
     """
-    found = [_parsed(path) for path in sorted(memory_path().glob("*.json"))] if memory_path().is_dir() else []
-    return sorted(found, key=lambda kept: kept.scope.casefold())
+    return sorted(map(_parsed, sorted(memory_path().glob("*.json"))), key=lambda kept: kept.scope.casefold())
 
 
 def scopes_naming(name: str) -> list[str]:
@@ -321,13 +322,7 @@ def _altered(scope: str, alter: Callable[[Kept], tuple[Kept | None, T]]) -> T:
         if after is not None:
             _write(after)
             return answer
-        path = _path(scope)
-        try:
-            path.unlink(missing_ok=True)
-            for part in path.parent.glob(f".{path.name}.*.part"):  # of a killed run
-                part.unlink(missing_ok=True)
-        except OSError as error:
-            raise _refused(path, error) from error
+        erase_private(_path(scope), _WHAT)
         return answer
 
 
@@ -355,7 +350,7 @@ def _parsed(path: Path) -> Kept:
             f"What is remembered in {path} can't be read ({type(error).__name__}).",
             "Put a copy of it back, or remove it: then run the recordings again, the earliest first.",
         ) from error
-    if kept.schema_version.split(".")[0] != SCHEMA_VERSION.split(".")[0]:
+    if not is_readable(kept.schema_version):
         raise StorageError(
             f"What is remembered of {kept.scope} was written by another version of Earwitness.",
             f"Use that version, or remove {path}.",
@@ -364,17 +359,4 @@ def _parsed(path: Path) -> Kept:
 
 
 def _write(kept: Kept) -> None:
-    path = _path(kept.scope)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.parent.chmod(0o700)
-        write_whole(path, kept.model_dump_json(indent=1).encode(), private=True)
-    except OSError as error:
-        raise _refused(path, error) from error
-
-
-def _refused(path: Path, error: OSError) -> StorageError:
-    return StorageError(
-        f"{path} can't be written ({error.strerror or error}).",
-        "Free some space or point EARWITNESS_HOME at a writable folder.",
-    )
+    write_private(_path(kept.scope), kept.model_dump_json(indent=1).encode(), _WHAT)

@@ -105,10 +105,14 @@ class Changes(Record):
     still_open: list[Change] = Field(default_factory=list, description="open threads of which nothing is said")
 
     @property
+    def lists(self) -> dict[str, list[Change]]:
+        """All lines, by field."""
+        return {name: getattr(self, name) for name in ("new", "back", "closed", "taken_up", "opened", "still_open")}
+
+    @property
     def counts(self) -> dict[str, int]:
         """How many lines there are of each kind."""
-        kinds = ("new", "back", "closed", "taken_up", "opened", "still_open")
-        return {kind: len(getattr(self, kind)) for kind in kinds}
+        return {name: len(lines) for name, lines in self.lists.items()}
 
     @property
     def told_here(self) -> list[Change]:

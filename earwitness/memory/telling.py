@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from earwitness.memory.memory import Change, Changes, Earlier, Moment
+from earwitness.words.formats import clock_text
 
 HEADING = "What changed"
 _MOST = 15
@@ -54,8 +55,7 @@ def moment_text(moment: Moment) -> str:
     """`session-1 at 0:12:03`, or the utterance where there are no times."""
     if moment.start_ms is None:
         return f"{moment.name}, {moment.utterance}"
-    minutes, seconds = divmod(moment.start_ms // 1000, 60)
-    return f"{moment.name} at {minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
+    return f"{moment.name} at {clock_text(moment.start_ms)}"
 
 
 def lines_to_read(changes: Changes) -> Iterator[Line]:

@@ -80,7 +80,7 @@ def write(
         return Summarized(engine=engine, notes=floor.model_copy(update={"engine": engine.name})), None
     work = _Work(utterances, speakers, cast, profile, settings, settings.words or usual_length(total), memory)
     _read_all(work, total, progress)
-    notes = _composed(work, floor, engine, total)
+    notes = _composed(work, floor, total)
     progress(1.0)
     return Summarized(engine=engine, notes=notes, warnings=_warnings(work, notes)), work.threads
 
@@ -263,7 +263,7 @@ def _people(work: _Work) -> list[dict[str, str]]:
     return [{key: value for key, value in person.items() if value} for person in found.values()]
 
 
-def _composed(work: _Work, floor: Notes, engine: EngineUse, total: int) -> Notes:
+def _composed(work: _Work, floor: Notes, total: int) -> Notes:
     place = {utterance.id: number for number, utterance in enumerate(work.utterances)}
     kept, again = in_order(work.sentences, list(work.headings), place)
     claims: list[Claim] = []

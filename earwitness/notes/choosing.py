@@ -34,7 +34,7 @@ def choose(
     if sum(lengths) <= budget:
         return list(range(len(scores)))
     upper = max(int(budget * (1 + _TOLERANCE)), min(lengths, default=0))
-    share = _shares(scores, lengths, scenes)
+    share = _shares(lengths, scenes)
     used = dict.fromkeys(share, 0)
     sets = [frozenset(run) for run in contents]
     heard: list[frozenset[str]] = []
@@ -61,7 +61,7 @@ def choose(
     return sorted(chosen)
 
 
-def _shares(scores: Sequence[float], lengths: Sequence[int], scenes: Sequence[int]) -> dict[int, float]:
+def _shares(lengths: Sequence[int], scenes: Sequence[int]) -> dict[int, float]:
     """The part of the notes that each scene should have: by its length."""
     words: dict[int, float] = {}
     for length, scene in zip(lengths, scenes, strict=True):

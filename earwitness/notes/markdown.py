@@ -7,6 +7,7 @@ from earwitness.memory.memory import Changes
 from earwitness.memory.telling import HEADING, groups_of, since
 from earwitness.notes.notes import Notes
 from earwitness.words.cast import Speaker
+from earwitness.words.formats import clock_text
 from earwitness.words.transcript import Utterance
 
 _ACTIVE = re.compile(r"([\\`*_{}\[\]<>|#~])")
@@ -21,10 +22,7 @@ def escape(text: str) -> str:
 
 def clock(ms: int | None) -> str:
     """`1:02:03`; empty where there is no time."""
-    if ms is None:
-        return ""
-    minutes, seconds = divmod(ms // 1000, 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
+    return "" if ms is None else clock_text(ms)
 
 
 def notes_markdown(

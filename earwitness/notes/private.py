@@ -59,7 +59,7 @@ def secrets_of(settings: SummarizeSettings, cast: Cast | None) -> Secrets:
         raise UsageError(f"A private span can't be read: {error}.", "Write it as 1:02:03-1:04:00.") from error
     marks = (
         (tuple(_words(settings.private_marks[0])), tuple(_words(settings.private_marks[1])))
-        if (settings.private_marks)
+        if settings.private_marks
         else None
     )
     return Secrets(names, spans, marks)
@@ -155,7 +155,7 @@ def players_version(notes: Notes, floor: Notes, censor: Censor, speakers: Sequen
         abstract = abstract_of([claim.text for claim in kept if claim.section == main])
         title = notes.title if censor.passes(notes.title) else floor.title
         headings = [section.heading for section in notes.sections]
-        story = _story(notes.story, censor)
+        story = notes.story
     else:
         kept, abstract, title, story = floor.claims, floor.abstract, floor.title, floor.story
         kept = [claim for claim in kept if censor.passes(claim.text, claim.evidence)]
@@ -223,10 +223,7 @@ def _changes(changes: Changes | None, censor: Censor) -> Changes | None:
                 earlier if censor.passes(earlier.title) else earlier.model_copy(update={"title": ""})
                 for earlier in changes.earlier
             ],
-            **{
-                name: shown(getattr(changes, name))
-                for name in ("new", "back", "closed", "taken_up", "opened", "still_open")
-            },
+            **{name: shown(lines) for name, lines in changes.lists.items()},
         }
     )
 

@@ -93,8 +93,13 @@ def _count(phrase: str, counts: Counter[str], written: dict[str, Counter[str]]) 
 
 def joined(phrases: Sequence[str]) -> str:
     """`Percy, the temple and Whitestone` style lists, first letter large."""
-    text = phrases[0] if len(phrases) == 1 else f"{', '.join(phrases[:-1])} and {phrases[-1]}" if phrases else ""
+    text = listed(phrases)
     return text[:1].upper() + text[1:]
+
+
+def listed(phrases: Sequence[str]) -> str:
+    """`Percy, the temple and Whitestone`, as it stands within a sentence."""
+    return f"{', '.join(phrases[:-1])} and {phrases[-1]}" if len(phrases) > 1 else "".join(phrases)
 
 
 def shortened(sentence: str, words: int = 8, chars: int = 60) -> str:

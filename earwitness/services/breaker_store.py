@@ -5,20 +5,18 @@ purgatory keeps it in memory or in Redis; this is its repository on a file. Ever
 
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from earwitness.errors import StorageError
 from earwitness.home import home
+from earwitness.storage.tables import table_at
 
 if TYPE_CHECKING:
     from purgatory.domain.model import Context
     from purgatory.service._sync.unit_of_work import SyncAbstractUnitOfWork
 
-_WAIT_S = 10.0
 _TABLE = """
 create table if not exists breaker (
   service text primary key, state text not null, opened_at real, failures integer not null, pause_s real not null
@@ -132,21 +130,5 @@ def _path() -> Path:
     return home() / "breakers.sqlite3"
 
 
-@contextmanager
-def _table() -> Iterator[sqlite3.Connection]:
-    """A connection in a transaction that nobody else can write beside."""
-    try:
-        _path().parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(_path(), timeout=_WAIT_S, isolation_level=None)
-        try:
-            connection.execute("begin immediate")
-            connection.execute(_TABLE)
-            yield connection
-            connection.execute("commit")
-        finally:
-            connection.close()  # rolls back what was not committed
-    except (sqlite3.Error, OSError) as error:
-        raise StorageError(
-            f"What is known about services can't be kept in {_path()} ({error}).",
-            "Point EARWITNESS_HOME at a writable folder on a local disk, or delete that file if it is damaged.",
-        ) from error
+def _table() -> AbstractContextManager[sqlite3.Connection]:
+    return table_at(_path(), _TABLE, "What is known about services")

@@ -6,14 +6,15 @@ from typing import Any
 
 from earwitness.audio.facts import ListeningCopy
 from earwitness.audio.ffmpeg import run, source
+from earwitness.audio.limiter import limited
 from earwitness.audio.listen import hear
-from earwitness.errors import UsageError
+from earwitness.audio.peaks import TRUE_PEAK_DBTP
+from earwitness.clips.brand import opened_artwork
 from earwitness.progress import Progress, no_progress
 
 STEREO_LUFS = -16.0
 MONO_LUFS = -19.0
 """Apple's podcasters' guide and AES TD1004: -16 in stereo; a mono file at -19 sounds as loud, from two loudspeakers."""
-TRUE_PEAK_DBTP = -1.0
 WITHIN_LU = 0.5
 COVER_PX = 1_400
 """Least side that Apple takes for a show; within the file it is also the most."""
@@ -60,15 +61,9 @@ def make_cover(artwork: Path, target: Path) -> None:
     Raises:
         UsageError: it can't be read.
     """
-    from PIL import Image, ImageOps
+    from PIL import ImageOps
 
-    try:
-        with Image.open(artwork, formats=("JPEG", "PNG", "WEBP")) as file:
-            art = ImageOps.exif_transpose(file).convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UsageError(
-            f"The artwork {artwork.name} can't be read ({error}).", "Give clip.artwork a JPEG, PNG or WebP picture."
-        ) from error
+    art = opened_artwork(artwork)
     side = min(COVER_PX, *art.size)
     ImageOps.fit(art, (side, side)).save(target, quality=90)
 
@@ -96,7 +91,9 @@ def encode_episode(
     part = target.with_stem(f"{target.stem}.part")
     for number in range(_TRIES):
         as_it_is = number == 0 and target.suffix == ".m4a" and abs(gain) <= _NEAR_LU
-        audio = source(sound.path).audio if as_it_is else _levelled(sound, gain, limit)
+        audio = source(sound.path).audio
+        if not as_it_is:
+            audio = limited(audio, sound.rate_hz, gain, limit)
         _write(audio, part, tags, cover, "copy" if as_it_is else f"{kbps}k", sound.duration_ms)
         level = measured(part, sound)
         off = 0.0 if level.loudness_lufs is None else level.loudness_lufs - wanted
@@ -125,17 +122,6 @@ def measured(path: Path, sound: Sound) -> Level:
     """Loudness and true peak of a finished episode."""
     heard = hear(source(path)["a:0"], sound.rate_hz, sound.channels)
     return Level(heard.loudness_lufs, heard.true_peak_dbtp)
-
-
-def _levelled(sound: Sound, gain: float, limit: float) -> Any:
-    return (
-        source(sound.path)
-        .audio.filter("volume", volume=f"{gain:.3f}dB", precision="float")
-        # At twice the rate the limiter sees nearly all of what lies between the samples; the check sees the rest.
-        .filter("aresample", 2 * sound.rate_hz)
-        .filter("alimiter", limit=f"{10 ** (limit / 20):.6f}", attack=5, release=50, level=0, latency=1)
-        .filter("aresample", sound.rate_hz)
-    )
 
 
 def _write(audio: Any, target: Path, tags: Path, cover: Path | None, rate: str, duration_ms: int) -> None:

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from earwitness.audio.facts import ListeningCopy
 from earwitness.audio.ffmpeg import ffmpeg_info
+from earwitness.audio.peaks import TRUE_PEAK_DBTP
 from earwitness.checks.finding import errors_of
 from earwitness.checks.show import check_episode
 from earwitness.engines.engine import EngineUse
@@ -16,7 +17,7 @@ from earwitness.options import ShowSettings
 from earwitness.progress import Progress, no_progress, part_of
 from earwitness.schema import StageResult
 from earwitness.show.chapters import Mark, add_table_of_contents, ffmetadata, json_chapters, marks_of
-from earwitness.show.episode import TRUE_PEAK_DBTP, WITHIN_LU, encode_episode, make_cover, sound_of, wanted_lufs
+from earwitness.show.episode import WITHIN_LU, encode_episode, make_cover, sound_of, wanted_lufs
 from earwitness.show.notes import show_notes_html, show_notes_markdown
 from earwitness.storage.store import FileRef, keep, workspace
 from earwitness.words.formats import srt_text, vtt_text

@@ -92,7 +92,7 @@ def check_again(
             return {item.doubt.kind for item in about if item.made_up}
 
         verdicts[at] = _judge(own, again, stretch.kinds, doubtful(again))
-    return _settled(segments, spans, known, names, found, stretches, verdicts, unheard)
+    return _settled(segments, spans, known, names, stretches, verdicts, unheard)
 
 
 def _stretches(made_up: Sequence[Suspicion], found: Sequence[Suspicion]) -> list[_Stretch]:
@@ -137,7 +137,6 @@ def _settled(
     spans: Sequence[Span],
     language: str | None,
     names: Sequence[str],
-    found: Sequence[Suspicion],
     stretches: Sequence[_Stretch],
     verdicts: dict[int, tuple[Verdict | None, str, list[Segment]]],
     unheard: int,

@@ -6,12 +6,14 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from earwitness.errors import StorageError, UsageError
+from earwitness.errors import UsageError
 from earwitness.home import voices_path
-from earwitness.schema import SCHEMA_VERSION
-from earwitness.storage.whole import write_whole
+from earwitness.schema import is_readable
+from earwitness.storage.private import erase_private, write_private
 from earwitness.voices.sample import encoder_id, take_sample
 from earwitness.voices.voiceprint import VoicePrint, file_of, packed
+
+_WHAT = "The voice print"
 
 
 def today() -> date:
@@ -62,7 +64,7 @@ def add_voice(
         expires=expires,
         added=today(),
     )
-    _write(print_)
+    write_private(voices_path() / file_of(tidy), print_.model_dump_json(indent=1).encode(), _WHAT)
     return print_
 
 
@@ -75,7 +77,7 @@ def enrolled_voices() -> tuple[list[VoicePrint], list[str]]:
         except (OSError, ValidationError):  # never the error itself: it quotes what it read
             problems.append(f"The voice print {path} can't be read. Enrol that voice again, or remove the file.")
             continue
-        if found.schema_version.split(".")[0] != SCHEMA_VERSION.split(".")[0]:
+        if not is_readable(found.schema_version):
             problems.append(f"The voice print of {found.name} was written by another version of Earwitness.")
             continue
         prints.append(found)
@@ -89,30 +91,9 @@ def usable_voices(prints: Sequence[VoicePrint], scope: str | None) -> list[Voice
 
 
 def remove_print(name: str) -> bool:
-    """Erase the print of a person; whether there was one."""
-    path = voices_path() / file_of(name)
-    found = path.is_file()
-    try:
-        path.unlink(missing_ok=True)
-        for part in path.parent.glob(f".{path.name}.*.part"):  # of a killed enrolment
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise _refused(path, error) from error
-    return found
+    """Erase the print of a person; whether there was one.
 
-
-def _write(print_: VoicePrint) -> None:
-    path = voices_path() / file_of(print_.name)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.parent.chmod(0o700)
-        write_whole(path, print_.model_dump_json(indent=1).encode(), private=True)
-    except OSError as error:
-        raise _refused(path, error) from error
-
-
-def _refused(path: Path, error: OSError) -> StorageError:
-    return StorageError(
-        f"The voice print {path} can't be written ({error.strerror or error}).",
-        "Free some space or point EARWITNESS_HOME at a writable folder.",
-    )
+    Raises:
+        StorageError: it can't be erased.
+    """
+    return erase_private(voices_path() / file_of(name), _WHAT)

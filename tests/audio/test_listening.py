@@ -1,4 +1,3 @@
-import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from earwitness.audio.listen import make_listening_copy
 from earwitness.audio.probe import probe
 from earwitness.audio.validate import validate_recording
 from earwitness.options import ListenSettings, ValidateSettings
+from tests.loudness import by_ffmpeg
 
 Samples = npt.NDArray[Any]
 
@@ -21,27 +21,6 @@ Samples = npt.NDArray[Any]
 def heard(path: Path, slice_ms: tuple[int, int] | None = None, **settings: Any) -> ListeningCopy:
     validated = validate_recording(path, ValidateSettings(), slice_ms)
     return make_listening_copy(path, validated, ListenSettings(**settings))
-
-
-def by_ffmpeg(path: Path) -> tuple[float, float]:
-    """(LUFS, dBTP) as ffmpeg's own meter reads them."""
-    command = [
-        ffmpeg_path(),
-        "-nostdin",
-        "-hide_banner",
-        "-i",
-        str(path),
-        "-af",
-        "ebur128=peak=true",
-        "-f",
-        "null",
-        "-",
-    ]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stderr
-    return (
-        float(re.findall(r"I:\s+(-?[\d.]+) LUFS", said)[-1]),
-        float(re.findall(r"Peak:\s+(-?[\d.]+) dBFS", said)[-1]),
-    )
 
 
 @pytest.mark.parametrize("gain_db", [-35, 0, 12])

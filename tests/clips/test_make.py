@@ -16,6 +16,7 @@ from earwitness.clips.make import choose_clip_maker, make_clips
 from earwitness.options import ClipSettings, Profile
 from earwitness.words.cast import Speaker
 from earwitness.words.transcript import Utterance, Word
+from tests.loudness import by_ffmpeg
 
 # The words of pyannote.audio's sample call, as people hear them: (start, end, speaker, text).
 CALL = (
@@ -55,16 +56,6 @@ def made(audio: Path, profile: Profile = Profile.TABLETOP, *, video: bool = Fals
     return make_clips(audio, call(), SPEAKERS, None, settings, choose_clip_maker(), profile=profile)
 
 
-def heard(path: Path) -> tuple[float, float]:
-    """Integrated loudness and true peak, as ffmpeg's own meter has them."""
-    command = [ffmpeg_path(), "-hide_banner", "-nostats", "-i", str(path), "-af", "ebur128=peak=true:framelog=quiet"]
-    text = subprocess.run([*command, "-f", "null", "-"], capture_output=True, text=True, check=True).stderr
-    loudness, peak = re.search(r"I:\s+(-?[\d.]+) LUFS", text), re.search(r"Peak:\s+(-?[\d.]+) dBFS", text)
-    assert loudness
-    assert peak
-    return float(loudness.group(1)), float(peak.group(1))
-
-
 def samples(path: Path, folder: Path) -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
     target = folder / "decoded.wav"
     subprocess.run([ffmpeg_path(), "-v", "error", "-y", "-i", str(path), str(target)], check=True)
@@ -78,7 +69,7 @@ def test_a_thirty_second_call_gives_a_clip_at_the_right_loudness(phone_call: Pat
     assert (clip.path, clip.captions, clip.preset) == ("clips/clip-1.m4a", "clips/clip-1.srt", "audio")
     assert set(result.files) == {clip.path, clip.captions}
     assert result.listing.reason.startswith("1 of 2")
-    loudness, peak = heard(result.files[clip.path].path)
+    loudness, peak = by_ffmpeg(result.files[clip.path].path)
     assert loudness == pytest.approx(-14, abs=0.6)
     assert peak <= -1.0
     data = samples(result.files[clip.path].path, tmp_path)
@@ -98,7 +89,7 @@ def test_cuts_lie_in_no_word_and_keep_the_limits(phone_call: Path) -> None:
 
 def test_podcast_clips_are_as_loud_as_podcasts(phone_call: Path) -> None:
     result = made(phone_call, Profile.PODCAST)
-    assert heard(result.files["clips/clip-1.m4a"].path)[0] == pytest.approx(-16, abs=0.6)
+    assert by_ffmpeg(result.files["clips/clip-1.m4a"].path)[0] == pytest.approx(-16, abs=0.6)
 
 
 @pytest.mark.slow
@@ -162,7 +153,7 @@ def test_several_presets_each_have_their_size_and_loudness_and_the_shows_artwork
     assert (clip.path, clip.preset) == ("clips/clip-1-shorts.mp4", "shorts")
     assert set(result.files) == {clip.captions, *(r.path for r in clip.renditions)}
     for rendition, wanted in zip(clip.renditions, (-14, -16), strict=True):
-        loudness, peak = heard(result.files[rendition.path].path)
+        loudness, peak = by_ffmpeg(result.files[rendition.path].path)
         assert loudness == pytest.approx(wanted, abs=0.6)
         assert loudness == pytest.approx(rendition.loudness_lufs, abs=0.2)
         assert peak <= -1.0

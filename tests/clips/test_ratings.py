@@ -16,7 +16,8 @@ from earwitness.cli.clips import clips as command
 from earwitness.clips.choose import score_of, weights_of
 from earwitness.clips.clip import Clip, ClipList
 from earwitness.clips.learning import MOST, learn, learned_for
-from earwitness.clips.ratings import STARS, Rating, forget_ratings, import_performance, rate, ratings
+from earwitness.clips.performance import import_performance
+from earwitness.clips.ratings import STARS, Rating, forget_ratings, rate, ratings
 from earwitness.errors import StorageError, UsageError
 from earwitness.home import home
 from earwitness.options import Profile

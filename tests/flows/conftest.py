@@ -70,6 +70,19 @@ def short_call(
     return recording
 
 
+@pytest.fixture
+def bundle(
+    finished_call: tuple[Path, Path, RunResult], short_call: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """A copy of the finished bundle, and the checkpoints that it was made from."""
+    for name in ("PREFECT_LOGGING_LEVEL", "PREFECT_SERVER_LOGGING_LEVEL"):
+        monkeypatch.setenv(name, "CRITICAL")
+    made = finished_call[2].bundle
+    assert made is not None
+    shutil.copytree(made, tmp_path / "out" / made.name)
+    return tmp_path / "out" / made.name
+
+
 def forget(stage: str) -> None:
     """Throw the checkpoint of a stage away."""
     found = list(checkpoints_path().glob(f"{stage}-*"))

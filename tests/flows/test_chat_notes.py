@@ -1,15 +1,13 @@
 """The whole pipeline with notes by a chat model on loopback."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from earwitness.result import Outcome
-from earwitness.services import chat_model
 from flows import run_flow
-from tests.chat_server import ChatService, Question, Said, chat_server
+from tests.chat_server import ChatService, Question, Said
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
@@ -29,11 +27,9 @@ def answer(question: Question) -> object:
 
 
 @pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatService]:
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    monkeypatch.setattr(chat_model, "_RETRIES", 0)
-    with chat_server(answer) as running:
-        yield running
+def service(chat_service: ChatService) -> ChatService:
+    chat_service.answer = answer
+    return chat_service
 
 
 def test_a_bundle_with_notes_by_a_chat_model(

@@ -1,7 +1,6 @@
 """`earwitness clips redo`, `extend` and `trim` on a real bundle: only the clips are made anew."""
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +17,6 @@ from tests.flows.conftest import digests, stages
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
 ONLY_CLIPS = {"clip", "publish"}
-
-
-@pytest.fixture
-def bundle(
-    finished_call: tuple[Path, Path, RunResult], short_call: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Path:
-    for name in ("PREFECT_LOGGING_LEVEL", "PREFECT_SERVER_LOGGING_LEVEL"):
-        monkeypatch.setenv(name, "CRITICAL")
-    made = finished_call[2].bundle
-    assert made is not None
-    shutil.copytree(made, tmp_path / "out" / made.name)
-    return tmp_path / "out" / made.name
 
 
 def again(command: str, bundle: Path, *arguments: str) -> RunResult:

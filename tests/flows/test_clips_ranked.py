@@ -1,7 +1,6 @@
 """The whole pipeline with clips that a chat model puts in order, or can't."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +8,8 @@ import pytest
 
 from earwitness.money.ledger import Ledger
 from earwitness.result import Outcome, RunResult
-from earwitness.services import chat_model
 from flows import run_flow
-from tests.chat_server import ChatService, Question, Said, chat_server
+from tests.chat_server import ChatService, Question, Said
 from tests.flows.conftest import QUICK, stages
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
@@ -19,8 +17,7 @@ pytestmark = [pytest.mark.server, pytest.mark.slow]
 
 def forwards(question: Question) -> dict[str, list[object]]:
     """In the order of the recording."""
-    moments = [json.loads(line) for line in question.text.splitlines() if line.startswith('{"id"')]
-    return {"order": [{"id": moment["id"], "reason": "It is a warm greeting."} for moment in moments]}
+    return {"order": [{"id": moment["id"], "reason": "It is a warm greeting."} for moment in question.moments]}
 
 
 def backwards(question: Question) -> object:
@@ -28,13 +25,9 @@ def backwards(question: Question) -> object:
 
 
 @pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch, own_home: Path) -> Iterator[ChatService]:
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    monkeypatch.setattr(chat_model, "_RETRIES", 0)
-    with chat_server(backwards) as running:
-        prices = f'[[price]]\naddress = "{running.address}"\ninput_usd = 10\noutput_usd = 10\n'
-        (own_home / "prices.toml").write_text(prices)
-        yield running
+def service(paid_chat_service: ChatService) -> ChatService:
+    paid_chat_service.answer = backwards
+    return paid_chat_service
 
 
 def bundled(result: RunResult, name: str) -> Any:

@@ -23,19 +23,6 @@ AFTER_NAMES = {"summarize", "clip", "publish"}
 AFTER_WORDS = {"correct", "speakers", *AFTER_NAMES}
 
 
-@pytest.fixture
-def bundle(
-    finished_call: tuple[Path, Path, RunResult], short_call: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Path:
-    """A copy of the finished bundle, and the checkpoints that it was made from."""
-    for name in ("PREFECT_LOGGING_LEVEL", "PREFECT_SERVER_LOGGING_LEVEL"):
-        monkeypatch.setenv(name, "CRITICAL")
-    made = finished_call[2].bundle
-    assert made is not None
-    shutil.copytree(made, tmp_path / "out" / made.name)
-    return tmp_path / "out" / made.name
-
-
 def corrected(bundle: Path, *arguments: str | Path) -> RunResult:
     done = CliRunner().invoke(
         fix, [str(bundle), *map(str, arguments), "--json", "--verbose"], catch_exceptions=False, standalone_mode=False

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from earwitness.profiles import read_profile, resolve
 from earwitness.services import chat_model
 from earwitness.words.cast import Cast, CastMember, Speaker
 from earwitness.words.transcript import Utterance
-from tests.chat_server import ChatService, Question, Said, chat_server
+from tests.chat_server import ChatService, Question, Said, point
 
 SPEAKERS = [
     Speaker(label="SPEAKER_00", name="Matt", role="game master", named_by="cast"),
@@ -40,10 +39,6 @@ def heard(talk: list[tuple[str, str]] = TALK) -> list[Utterance]:
     return [
         Utterance(f"u{n:04d}", label, n * 4_000, n * 4_000 + 3_000, text) for n, (label, text) in enumerate(talk, 1)
     ]
-
-
-def point(text: str, *evidence: str, **more: Any) -> dict[str, Any]:
-    return {"text": text, "evidence": list(evidence), **more}
 
 
 GOOD: dict[Profile, dict[str, Any]] = {
@@ -94,12 +89,10 @@ GOOD: dict[Profile, dict[str, Any]] = {
 
 
 @pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatService]:
+def service(chat_service: ChatService, monkeypatch: pytest.MonkeyPatch) -> ChatService:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret")
-    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
-    monkeypatch.setattr(chat_model, "_RETRIES", 0)
-    with chat_server(lambda _: GOOD[Profile.TABLETOP]) as running:
-        yield running
+    chat_service.answer = lambda _: GOOD[Profile.TABLETOP]
+    return chat_service
 
 
 def settings(service: ChatService, profile: Profile = Profile.TABLETOP, **given: Any) -> SummarizeSettings:

@@ -1,7 +1,6 @@
 """What a chat model is told of earlier recordings, and what it says of them: data, and checked like everything else."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,10 +11,9 @@ from earwitness.notes.summarize import choose_writer
 from earwitness.notes.write import write_notes
 from earwitness.options import Profile, RunOptions, SummarizeSettings
 from earwitness.profiles import resolve
-from earwitness.services import chat_model
 from earwitness.words.cast import Speaker
 from earwitness.words.transcript import Utterance
-from tests.chat_server import ChatService, Said, chat_server
+from tests.chat_server import ChatService, Said, point
 
 SPEAKERS = [
     Speaker(label="SPEAKER_00", name="Matt", role="game master", named_by="cast"),
@@ -54,10 +52,6 @@ MEMORY = Memory(
 )
 
 
-def point(text: str, *evidence: str, **more: Any) -> dict[str, Any]:
-    return {"text": text, "evidence": list(evidence), **more}
-
-
 def answer(*earlier: dict[str, Any], recap: tuple[dict[str, Any], ...] = ()) -> dict[str, Any]:
     empty: dict[str, Any] = {name: [] for name in ("people", "places", "loot", "threads", "quotes", "kinds", "story")}
     caravan = point("The caravan reached the gates of Zadash as snow began to fall.", "u0001")
@@ -71,11 +65,9 @@ def answer(*earlier: dict[str, Any], recap: tuple[dict[str, Any], ...] = ()) -> 
 
 
 @pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatService]:
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    monkeypatch.setattr(chat_model, "_RETRIES", 0)
-    with chat_server(lambda _: answer()) as running:
-        yield running
+def service(chat_service: ChatService) -> ChatService:
+    chat_service.answer = lambda _: answer()
+    return chat_service
 
 
 def noted(service: ChatService, memory: Memory | None = MEMORY) -> Notes:

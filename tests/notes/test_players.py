@@ -1,6 +1,5 @@
 """The notes that players may read hold nothing that they must not know."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,9 @@ from earwitness.notes.summarize import choose_writer
 from earwitness.notes.write import write_notes
 from earwitness.options import ClipSettings, Profile, RunOptions, SummarizeSettings
 from earwitness.profiles import resolve
-from earwitness.services import chat_model
 from earwitness.words.cast import Cast, CastMember, Speaker
 from earwitness.words.transcript import Utterance
-from tests.chat_server import ChatService, chat_server
+from tests.chat_server import ChatService, point
 
 SPEAKERS = [
     Speaker(label="SPEAKER_00", name="Matt", role="game master", named_by="cast"),
@@ -116,15 +114,9 @@ def test_secrets_stay_secret_in_later_sessions(own_home: Path) -> None:
 
 
 @pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatService]:
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    monkeypatch.setattr(chat_model, "_RETRIES", 0)
-    with chat_server(lambda _: ANSWER) as running:
-        yield running
-
-
-def point(text: str, *evidence: str, **more: Any) -> dict[str, Any]:
-    return {"text": text, "evidence": list(evidence), **more}
+def service(chat_service: ChatService) -> ChatService:
+    chat_service.answer = lambda _: ANSWER
+    return chat_service
 
 
 ANSWER = {

@@ -1,6 +1,5 @@
 """Answers of a chat model that come piece by piece: the same notes, and never half of one."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,14 +14,10 @@ from earwitness.profiles import resolve
 from earwitness.progress import Progress, no_progress
 from earwitness.services import chat_model
 from earwitness.words.transcript import Utterance
-from tests.chat_server import ChatService, Said, chat_server
+from tests.chat_server import ChatService, Said, point
 
 LINES = [f"The travellers of hill number {n} carry lanterns across the old bridge." for n in range(40)]
 UTTERANCES = [Utterance(f"u{n:04d}", None, None, None, text) for n, text in enumerate(LINES, 1)]
-
-
-def point(text: str, *evidence: str) -> dict[str, Any]:
-    return {"text": text, "evidence": list(evidence)}
 
 
 ANSWER: dict[str, Any] = {
@@ -35,11 +30,9 @@ ANSWER: dict[str, Any] = {
 
 
 @pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatService]:
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    monkeypatch.setattr(chat_model, "_RETRIES", 0)
-    with chat_server(lambda _: ANSWER) as running:
-        yield running
+def service(chat_service: ChatService) -> ChatService:
+    chat_service.answer = lambda _: ANSWER
+    return chat_service
 
 
 def written(service: ChatService, progress: Progress = no_progress, **given: Any) -> Summarized:

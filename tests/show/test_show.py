@@ -1,7 +1,6 @@
 """What goes into a podcast's feed: read back by programs that did not write it."""
 
 import json
-import re
 import subprocess
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from earwitness.show.make import Shown, choose_show_maker, make_show
 from earwitness.show.notes import show_notes_html, show_notes_markdown
 from earwitness.words.transcript import Utterance
 from tests.archive.factory import make_findings
+from tests.loudness import by_ffmpeg
 
 TITLE = "A call = a talk; #1 \\ naïve <b>"
 NAMES = {"SPEAKER_00": "Diane", "SPEAKER_01": "Sheila & co"}
@@ -109,10 +109,10 @@ def test_an_episode_has_all_that_a_feed_takes(shown: Shown) -> None:
             assert [c["metadata"]["title"] for c in container.chapters()] == [f"Part {n}: {TITLE}" for n in (1, 2, 3)]
             (cover,) = container.streams.video
             assert (cover.width, cover.height) == (1_200, 1_200)
-        loudness, peak = heard(path)
+        loudness, peak = by_ffmpeg(path)
         assert loudness == pytest.approx(-19, abs=0.5)
         assert peak <= -1.0
-    assert shown.loudness_lufs == pytest.approx(heard(shown.files["show/episode.mp3"].path)[0], abs=0.2)
+    assert shown.loudness_lufs == pytest.approx(by_ffmpeg(shown.files["show/episode.mp3"].path)[0], abs=0.2)
     chapters = json.loads(shown.files["show/chapters.json"].path.read_text("utf-8"))
     assert chapters["version"] == "1.2.0"
     assert [entry["startTime"] for entry in chapters["chapters"]] == [0, 14.49, 18.05]
@@ -140,26 +140,6 @@ def test_the_bundle_has_what_fits_the_recording(shown: Shown, phone_call: Path) 
     assert any("show/episode.mp3" in part.message for part in other.missing)
 
 
-def heard(path: Path) -> tuple[float, float]:
-    """Integrated loudness and true peak, as ffmpeg's own meter has them."""
-    command = [
-        ffmpeg_path(),
-        "-hide_banner",
-        "-nostats",
-        "-i",
-        str(path),
-        "-map",
-        "0:a",
-        "-af",
-        "ebur128=peak=true:framelog=quiet",
-    ]
-    text = subprocess.run([*command, "-f", "null", "-"], capture_output=True, text=True, check=True).stderr
-    loudness, peak = re.search(r"I:\s+(-?[\d.]+) LUFS", text), re.search(r"Peak:\s+(-?[\d.]+) dBFS", text)
-    assert loudness
-    assert peak
-    return float(loudness.group(1)), float(peak.group(1))
-
-
 def test_the_mp3_has_a_table_of_contents_with_all_chapters_in_order(shown: Shown) -> None:
     data = shown.files["show/episode.mp3"].path.read_bytes()
     at = data.index(b"CTOC")
@@ -185,7 +165,7 @@ def test_a_stereo_copy_that_is_loud_enough_is_not_encoded_again(phone_call: Path
     ]  # fmt: skip
     assert sums[0] == sums[1]
     for name in shown.files:
-        assert heard(shown.files[name].path)[0] == pytest.approx(-16, abs=0.5)
+        assert by_ffmpeg(shown.files[name].path)[0] == pytest.approx(-16, abs=0.5)
 
 
 def test_chapters_have_no_gaps_and_begin_at_the_beginning() -> None:
