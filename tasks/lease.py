@@ -60,7 +60,7 @@ def resumed_run(run: FlowRun) -> str | None:
 def times_resumed(run: FlowRun) -> int:
     """How often this run's recording was taken up already."""
     counts = [tag.removeprefix(ATTEMPT_TAG) for tag in run.tags if tag.startswith(ATTEMPT_TAG)]
-    return max((int(count) for count in counts if count.isdigit()), default=0)
+    return max((int(count) for count in counts if count.isdecimal()), default=0)
 
 
 def resume_tags(run: FlowRun) -> list[str]:

@@ -180,7 +180,7 @@ def _sentences(text: str) -> int:
 
     if text.strip() == "sentence":
         return 1
-    if not text.strip().isdigit():
+    if not text.strip().isdecimal():
         raise UsageError(f"{text!r} is no number of sentences.", "Give 1, 2, 3, ..., or sentence.")
     return int(text)
 

@@ -112,7 +112,7 @@ def _label(who: str, bundle: "Bundle") -> str:
 def _word_edit(item: str, words: Sequence[Word]) -> WordEdit:
     where, text = _parted(item, "--word", 'u0003:2="Gary"')
     utterances = {utterance.id: utterance for utterance in utterances_of(words)}
-    if where.isdigit():
+    if where.isdecimal():
         if int(where) >= len(words):
             raise UsageError(f"There is no word {where}.", f"Words are numbered from 0 to {len(words) - 1}.")
         word = words[int(where)]

@@ -339,7 +339,7 @@ def _threads(share: float) -> int:
 
     threads = max(1, int(cpu_count() * share))
     asked = os.environ.get("OMP_NUM_THREADS", "")
-    return min(threads, max(1, int(asked))) if asked.isdigit() else threads
+    return min(threads, max(1, int(asked))) if asked.isdecimal() else threads
 
 
 def _own_variables() -> dict[str, str]:

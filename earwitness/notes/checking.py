@@ -57,7 +57,7 @@ class Checker:
         remembered: Collection[str] = (),
     ) -> None:
         self._heard = {utterance.id: utterance for utterance in utterances}
-        self._by_number = {int(digits): key for key in self._heard if (digits := key.lstrip("u")).isdigit()}
+        self._by_number = {int(digits): key for key in self._heard if (digits := key.lstrip("u")).isdecimal()}
         self._known = Known.of(cast, speakers)
         self._narrators = narrators(utterances, speakers, profile)
         self._people = _people(speakers, cast)
