@@ -8,7 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.prefect_server import prefect_home
+
+def server() -> dict[str, str]:
+    """The session's Prefect server; the command would start one of its own."""
+    from prefect.settings import PREFECT_API_URL
+
+    return {"PREFECT_API_URL": str(PREFECT_API_URL.value())}
 
 
 def earwitness(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -48,7 +53,9 @@ def test_bad_usage_exits_with_2_and_says_what_is_allowed(arguments: list[str], e
 
 @pytest.mark.slow
 @pytest.mark.server
-def test_json_is_one_object_a_recording_and_nothing_else_on_stdout(tmp_path: Path, phone_call: Path) -> None:
+def test_json_is_one_object_a_recording_and_nothing_else_on_stdout(
+    prefect_server: None, tmp_path: Path, phone_call: Path
+) -> None:
     (tmp_path / "talk").mkdir()
     (tmp_path / "talk" / "notes.mp3").write_text("not sound at all")
     done = earwitness(
@@ -59,7 +66,7 @@ def test_json_is_one_object_a_recording_and_nothing_else_on_stdout(tmp_path: Pat
         "--json",
         "--out",
         tmp_path / "out",
-        PREFECT_HOME=prefect_home(tmp_path / "prefect"),
+        **server(),
     )
     results = [json.loads(line) for line in done.stdout.splitlines()]
     assert [result["outcome"] for result in results] == ["skipped", "failed"]
@@ -70,7 +77,7 @@ def test_json_is_one_object_a_recording_and_nothing_else_on_stdout(tmp_path: Pat
 
 @pytest.mark.slow
 @pytest.mark.server
-def test_an_engine_asked_for_by_name_never_falls_back(tmp_path: Path, phone_call: Path) -> None:
+def test_an_engine_asked_for_by_name_never_falls_back(prefect_server: None, tmp_path: Path, phone_call: Path) -> None:
     done = earwitness(
         "run",
         phone_call,
@@ -80,7 +87,7 @@ def test_an_engine_asked_for_by_name_never_falls_back(tmp_path: Path, phone_call
         tmp_path / "out",
         HF_HUB_OFFLINE="1",
         HF_HOME=str(tmp_path / "empty"),
-        PREFECT_HOME=prefect_home(tmp_path / "prefect"),
+        **server(),
     )
     assert done.returncode == 4
     assert "whisper" in done.stdout.lower()

@@ -84,10 +84,10 @@ def test_server_that_goes_away_in_the_middle(machine: MakeMachine, expected: dic
     assert "Traceback" not in child.stderr, child.stderr
     assert leftovers(here.place.out) == []
 
-    again = here.place.run(here.recording, *QUICK_ARGUMENTS)
-    assert again.process.returncode == 0, again.stderr
-    assert again.states()["summarize"] == "cached", "it was computed when the server was gone already"
-    assert bundle_digests(Path(again.result["bundle"])) == expected
+    again = here.run()
+    assert again.stages["summarize"].state == "cached", "it was computed when the server was gone already"
+    assert again.bundle is not None
+    assert bundle_digests(again.bundle) == expected
 
 
 def test_answer_of_the_server_that_is_lost(machine: MakeMachine, expected: dict[str, str]) -> None:
@@ -113,9 +113,9 @@ def test_database_that_is_locked(machine: MakeMachine, expected: dict[str, str])
             database.rollback()
         assert child.wait(240) in {0, 4}, child.stderr
         assert "Traceback" not in child.stderr, child.stderr
-        again = here.place.run(here.recording, *QUICK_ARGUMENTS, PREFECT_API_URL=address)
-    assert again.process.returncode == 0, again.stderr
-    assert bundle_digests(Path(again.result["bundle"])) == expected
+    again = here.run()
+    assert again.bundle is not None
+    assert bundle_digests(again.bundle) == expected
 
 
 def test_database_that_is_gone(machine: MakeMachine, expected: dict[str, str]) -> None:
@@ -128,9 +128,10 @@ def test_database_that_is_gone(machine: MakeMachine, expected: dict[str, str]) -
     assert child.process.returncode in {0, 4}, child.stderr
     assert "Traceback" not in child.stderr, child.stderr
 
-    again = here.place.run(here.recording, *QUICK_ARGUMENTS)
-    assert {state for stage, state in again.states().items() if stage != "publish"} == {"cached"}
-    assert bundle_digests(Path(again.result["bundle"])) == expected
+    again = here.run()
+    assert {run.state for stage, run in again.stages.items() if stage != "publish"} == {"cached"}
+    assert again.bundle is not None
+    assert bundle_digests(again.bundle) == expected
 
 
 def test_clock_moved_back(machine: MakeMachine, expected: dict[str, str]) -> None:
