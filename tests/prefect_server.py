@@ -6,32 +6,48 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+WHICH = "EARWITNESS_TEST_SERVER"
+"""Set to `production`, it makes the whole suite run on what deployments/compose.yaml starts."""
+
 _CACHE = Path(__file__).resolve().parents[1] / ".pytest_cache"
 
 
 @pytest.fixture(scope="session")
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """One server on a temporary SQLite database for the whole session."""
+    """One server for the whole session: on a temporary SQLite database, or as in production."""
     import_module("tasks")  # switches telemetry off before Prefect is imported
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    begin = {"": _on_sqlite, "production": _as_in_production}[os.environ.get(WHICH, "")]
+    # the heartbeat thread sleeps in steps of a second, which every flow call would wait for
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}), begin(tmp_path_factory.mktemp("prefect")):
+        yield
+
+
+@contextmanager
+def _on_sqlite(folder: Path) -> Iterator[None]:
     from prefect.testing.utilities import prefect_test_harness
 
-    folder = tmp_path_factory.mktemp("prefect")
     shutil.copyfile(_new_database(), folder / "prefect-test.db")
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        # the heartbeat thread sleeps in steps of a second, which every flow call would wait for
-        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
-    ):
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr("prefect.testing.utilities.mkdtemp", lambda: str(folder))  # no other way to hand in a database
         with prefect_test_harness(server_startup_timeout=180):
             yield
+
+
+@contextmanager
+def _as_in_production(folder: Path) -> Iterator[None]:
+    from tests.production_server import as_client_of, production_server  # whose helpers start servers of ours
+
+    with production_server(folder) as server, as_client_of(server):
+        yield
 
 
 def prefect_home(folder: Path) -> str:
