@@ -50,11 +50,11 @@ class ProductionServer:
         own = {"PREFECT_API_URL": self.api, "PREFECT_API_AUTH_STRING": secret}
         return {name: value for name, value in given.items() if name.startswith("PREFECT_")} | own
 
-    def ask(self, replica: str, path: str, **query: object) -> httpx.Response:
-        """POST to one of `REPLICAS`; an answer that is an error is raised."""
+    def ask(self, replica: str, path: str, body: object) -> httpx.Response:
+        """POST to one of `REPLICAS`, past the proxy; an answer that is an error is raised."""
         address = f"http://127.0.0.1:{self._ports[replica]}/api/{path}"
         user, _, password = self.environment["PREFECT_SERVER_API_AUTH_STRING"].partition(":")
-        return httpx.post(address, json=query, auth=(user, password), timeout=60).raise_for_status()
+        return httpx.post(address, json=body, auth=(user, password), timeout=60).raise_for_status()
 
     def connections(self, replica: str) -> int:
         """How many the proxy has brought to it so far."""
@@ -197,19 +197,30 @@ def as_client_of(server: ProductionServer) -> Iterator[None]:
     from prefect.context import _temporary_global_settings_context, get_settings_context
     from prefect.events.worker import EventsWorker
     from prefect.logging.handlers import APILogWorker
-    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
+    from prefect.settings import (
+        PREFECT_API_AUTH_STRING,
+        PREFECT_API_URL,
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+        temporary_settings,
+    )
+
+    def let_go() -> None:
+        """Of connections to the server that flows of this process have spoken to."""
+        APILogWorker.drain_all(at_exit=False)
+        EventsWorker.drain_all(at_exit=False)
 
     secret = server.for_clients["PREFECT_API_AUTH_STRING"]
+    settings = {PREFECT_API_URL: server.api, PREFECT_API_AUTH_STRING: secret}
+    let_go()
     with (
         pytest.MonkeyPatch.context() as patch,
-        temporary_settings({PREFECT_API_URL: server.api, PREFECT_API_AUTH_STRING: secret}),
+        # the heartbeat thread sleeps in steps of a second, which every flow call would wait for
+        temporary_settings({**settings, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
         _temporary_global_settings_context(get_settings_context()),  # for threads that began before
     ):
         patch.setenv("PREFECT_API_AUTH_STRING", secret)
         yield
-        with contextlib.suppress(RuntimeError):  # nothing was logged
-            APILogWorker.instance().drain()
-        EventsWorker.drain_all()
+        let_go()
 
 
 def _variables(secret: dict[str, str], database: str, redis_port: int) -> dict[str, str]:
