@@ -101,8 +101,8 @@ def known_to_prefect() -> set[str]:
 
 
 def known_to_redis() -> set[str]:
-    from prefect_redis.client import RedisMessagingSettings
-    from prefect_redis.messaging import RedisMessagingPublisherSettings
+    from prefect_redis.client import RedisMessagingSettings  # type: ignore[import-untyped]
+    from prefect_redis.messaging import RedisMessagingPublisherSettings  # type: ignore[import-untyped]
 
     kinds = (RedisMessagingSettings, RedisMessagingPublisherSettings)
     return {f"{kind.model_config['env_prefix']}{name}".upper() for kind in kinds for name in kind.model_fields}
