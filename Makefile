@@ -8,6 +8,7 @@ PY := $(VENV)/bin/python
 ARGS ?=
 BENCH ?= *
 JOBS ?= 2
+SERVER ?=
 DEMO_OUT ?= out/demo
 
 # what is compiled once need not be compiled at every start
@@ -33,9 +34,9 @@ install: ## put everything into .venv (does nothing when it is up to date)
 demo: install ## process a telephone call and a tabletop scene; results in out/demo
 	@$(VENV)/bin/earwitness demo --out $(DEMO_OUT)
 
-test: install ## run the tests (ARGS="-k word" to choose)
+test: install ## run the tests (ARGS="-k word" to choose; SERVER=production: as deployments/compose.yaml has it)
 	@# with several rooms at work, more threads in each only wait for one another
-	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(PY) -m pytest --numprocesses=$(JOBS) $(ARGS)
+	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} EARWITNESS_TEST_SERVER=$(SERVER) $(PY) -m pytest --numprocesses=$(JOBS) $(ARGS)
 
 bench: install ## print the figures: speed, errors, the price of orchestration (minutes; BENCH=name for one)
 	@for file in tests/bench/bench_$(BENCH).py; do \
@@ -65,7 +66,10 @@ docs: install ## write the pages that are made from the code
 lock: install ## after a change of pyproject.toml (ARGS=--upgrade: the newest allowed version of everything)
 	@$(VENV)/bin/uv pip compile pyproject.toml --group dev --universal --generate-hashes \
 		--no-header --no-emit-index-url -o requirements.lock --quiet $(ARGS)
-	@echo "requirements.lock is new; run: make install test"
+	@# the image of Prefect's server: the same versions of less
+	@cd deployments/images && ../../$(VENV)/bin/uv pip compile server.in -c ../../requirements.lock --universal \
+		--python-version 3.12 --generate-hashes --no-header --no-emit-index-url --no-annotate -o server.lock --quiet
+	@echo "requirements.lock and deployments/images/server.lock are new; run: make install test"
 
 clean: ## remove .venv, caches and results of the demo
 	rm -rf $(VENV) out .pytest_cache .mypy_cache .ruff_cache .hypothesis

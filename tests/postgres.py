@@ -59,9 +59,14 @@ def postgres_server() -> Iterator[str]:
             log.close()
 
 
-def new_database(address: str, name: str) -> str:
+def new_user(address: str, name: str, password: str) -> None:
+    """Somebody who may own databases on the server."""
+    _ask(address, f"create role \"{name}\" login password '{password}'")
+
+
+def new_database(address: str, name: str, owner: str = "tester") -> str:
     """An empty database on the server; its address."""
-    _ask(address, f'create database "{name}"')
+    _ask(address, f'create database "{name}" owner "{owner}"')
     return f"{address.rpartition('/')[0]}/{name}"
 
 

@@ -68,6 +68,7 @@ class Place:
             for name, value in os.environ.items()
             if not name.startswith(("PREFECT_", "EARWITNESS_")) and name != "PYTHONDONTWRITEBYTECODE"
         }
+        password = {name: os.environ[name] for name in ("PREFECT_API_AUTH_STRING",) if name in os.environ}
         return {
             **inherited,
             "PYTHONPATH": str(ROOT),
@@ -75,7 +76,7 @@ class Place:
             "PREFECT_HOME": prefect_home(self.folder / "prefect"),
             "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
             "HF_HUB_OFFLINE": "1",
-            **({"PREFECT_API_URL": self.api_url} if self.api_url else {}),
+            **({"PREFECT_API_URL": self.api_url, **password} if self.api_url else {}),
             **self.variables,
         }
 

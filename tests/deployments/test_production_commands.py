@@ -14,13 +14,6 @@ import yaml
 from tests.production_files import FOLDER, ROOT, Command, Variable, commands, pool, stages, variables
 
 LOCK = re.compile(r"^([a-z0-9._-]+)==(\S+)((?: ; [^\\]*)?) \\$", re.MULTILINE)
-REDIS = {  # of prefect-redis, which only the server's image has
-    "PREFECT_REDIS_MESSAGING_HOST",
-    "PREFECT_REDIS_MESSAGING_PORT",
-    "PREFECT_REDIS_MESSAGING_PASSWORD",
-    "PREFECT_REDIS_MESSAGING_PUBLISHER_BATCH_SIZE",
-    "PREFECT_REDIS_MESSAGING_PUBLISHER_PUBLISH_EVERY",
-}
 OTHERS = {  # read by the system, by Python, by what we use, or by the images of others
     *"HOME PATH DO_NOT_TRACK PYTHONUNBUFFERED PYTHONDONTWRITEBYTECODE VIRTUAL_ENV UV_LINK_MODE UV_HTTP_TIMEOUT".split(),
     *"HF_HOME HF_TOKEN HF_HUB_OFFLINE HF_HUB_DISABLE_TELEMETRY NUMBA_CACHE_DIR MPLCONFIGDIR".split(),
@@ -107,6 +100,14 @@ def known_to_prefect() -> set[str]:
     return {str(name) for name in _get_valid_setting_names(Settings)}
 
 
+def known_to_redis() -> set[str]:
+    from prefect_redis.client import RedisMessagingSettings  # type: ignore[import-untyped]
+    from prefect_redis.messaging import RedisMessagingPublisherSettings  # type: ignore[import-untyped]
+
+    kinds = (RedisMessagingSettings, RedisMessagingPublisherSettings)
+    return {f"{kind.model_config['env_prefix']}{name}".upper() for kind in kinds for name in kind.model_fields}
+
+
 def known_to_us() -> set[str]:
     from earwitness.alerts.settings import AlertSettings
     from earwitness.money.budget import Budget
@@ -118,7 +119,7 @@ def known_to_us() -> set[str]:
 
 
 def test_every_variable_is_one_that_somebody_reads() -> None:
-    known = known_to_prefect() | known_to_us() | REDIS | OTHERS | IN_COMPOSE
+    known = known_to_prefect() | known_to_us() | known_to_redis() | OTHERS | IN_COMPOSE
     assert {(one.where, one.name) for one in variables() if one.name not in known} == set()
 
 
