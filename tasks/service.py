@@ -4,17 +4,23 @@ from datetime import UTC, datetime
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
 from prefect.exceptions import ObjectNotFound
 
 from earwitness.local_service.service import UPKEEP_POOL, WORK_POOL
 from tasks.server import needing_the_server
 
+DEPLOYMENTS = ["recording", "drop", "batch", "sweep", "maintain", "health"]
+"""Of prefect.yaml."""
 QUEUES = {"high": 1, "normal": 5, "low": 9}
 """The queue with the lowest number is served first."""
 
 
-def prepare_pools(at_once: int) -> None:
+def prepare_pools(at_once: int) -> bool:
     """Make what is not there yet, and set how many recordings may be processed at a time.
+
+    Returns:
+        Whether the server knows our deployments, whatever version of them.
 
     Raises:
         ServerUnavailable: the server does not answer.
@@ -26,6 +32,8 @@ def prepare_pools(at_once: int) -> None:
         for name, priority in QUEUES.items():
             if name not in there:  # people may have given it another priority
                 client.create_work_queue(name=name, priority=priority, work_pool_name=WORK_POOL)
+        found = client.read_deployments(deployment_filter=DeploymentFilter(name=DeploymentFilterName(any_=DEPLOYMENTS)))
+        return {deployment.name for deployment in found} == set(DEPLOYMENTS)
 
 
 def look_for_killed_runs() -> None:

@@ -1,6 +1,6 @@
 """Looking over a whole bundle, file by file."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,11 +51,19 @@ def check_files(files: Mapping[str, Path], plan: Plan) -> list[Finding]:
     """
     found: list[Finding] = []
     for name, path in sorted(files.items()):
-        if not path.is_file() or not path.stat().st_size:
-            found.append(error(name, "It is missing." if not path.exists() else "It is empty."))
+        if not path.is_file():
+            found.append(error(name, "It is missing."))
+        elif not path.stat().st_size:
+            found += [] if name in _rightly_empty(plan) else [error(name, "It is empty.")]
         else:
             found += _RULES.get(name, _clip_file)(path, name, plan)
     return found
+
+
+def _rightly_empty(plan: Plan) -> Collection[str]:
+    """Files of formats that have no head: where nobody says anything, nothing stands in them."""
+    unsaid = () if plan.spoken or plan.words else ("transcript.srt", "transcript.txt")
+    return (*unsaid, "turns.rttm") if plan.turns == 0 else unsaid
 
 
 def _sound(path: Path, name: str, plan: Plan) -> list[Finding]:

@@ -39,11 +39,11 @@ def up(folder: Path | None, watch_options: tuple[str, ...], port: int | None, at
     click.echo(f"Drop recordings into {DropFolder(want.drops).incoming}\nWatch them at http://127.0.0.1:{want.port}")
 
 
-def _prepare(at_once: int) -> None:
+def _prepare(at_once: int) -> bool:
     import tasks  # noqa: F401 - sets what Prefect reads when it is imported
     from tasks.service import prepare_pools
 
-    prepare_pools(at_once)
+    return prepare_pools(at_once)
 
 
 def _see_to_killed() -> None:

@@ -87,7 +87,7 @@ class Service:
     def up(
         self,
         want: ServiceOptions,
-        prepare: Callable[[int], None],
+        prepare: Callable[[int], bool],
         see_to_killed: Callable[[], None],
         tell: Callable[[str], None],
     ) -> None:
@@ -95,7 +95,8 @@ class Service:
 
         Args:
             want: how.
-            prepare: makes work pools and queues on the server at `PREFECT_API_URL`, for so many runs at a time.
+            prepare: makes work pools and queues on the server at `PREFECT_API_URL`, for so many runs at a time, and
+                says whether the server knows our deployments.
             see_to_killed: has the runs of a worker that is gone seen to.
             tell: takes one line a step.
 
@@ -108,10 +109,9 @@ class Service:
         with locked("service"):
             self._keep(want)
             environment = self._environment(want, root)
-            fresh = self._server(want, environment, root, tell)
+            self._server(want, environment, root, tell)
             os.environ["PREFECT_API_URL"] = want.api
-            prepare(want.at_once)
-            self._deploy(environment, root, tell, anew=fresh)
+            self._deploy(environment, root, tell, anew=not prepare(want.at_once))
             python = [sys.executable, "-m", "prefect", "worker", "start", "--install-policy", "never"]
             name = socket.gethostname()
             if self._start("worker", [*python, "--pool", WORK_POOL, "--name", name], environment, root, tell):
@@ -180,13 +180,13 @@ class Service:
 
     def _server(
         self, want: ServiceOptions, environment: Mapping[str, str], root: Path, tell: Callable[[str], None]
-    ) -> bool:
+    ) -> None:
         part = self.part("server")
         command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(want.port)]
         started = part.started()
         if part.state() == "running" and started and started.command == command and _answers(want.api):
             tell("server: runs already")
-            return False
+            return
         part.stop()
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -206,7 +206,6 @@ class Service:
                 )
             time.sleep(0.2)
         tell(f"server: started, http://127.0.0.1:{want.port}")
-        return True
 
     def _deploy(self, environment: Mapping[str, str], root: Path, tell: Callable[[str], None], *, anew: bool) -> None:
         note = self.folder / "deployed"

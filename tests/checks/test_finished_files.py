@@ -43,6 +43,15 @@ def test_every_file_that_is_empty_or_missing_is_found(files: tuple[dict[str, Pat
         assert errors_of(check_files({name: tmp_path / "gone"}, plan)) == {name: ["It is missing."]}
 
 
+def test_where_nobody_speaks_a_transcript_without_a_line_is_right(tmp_path: Path) -> None:
+    names = ("transcript.srt", "transcript.txt", "turns.rttm")
+    for name in names:
+        (tmp_path / name).touch()
+    files = {name: tmp_path / name for name in names}
+    assert check_files(files, Plan(duration_ms=1000, turns=0)) == []
+    assert len(check_files(files, Plan(duration_ms=1000, turns=1, words=2))) == 3
+
+
 def test_every_file_that_holds_noise_is_found(files: tuple[dict[str, Path], Plan], tmp_path: Path) -> None:
     made, plan = files
     for name in made:
