@@ -334,6 +334,10 @@ def _prefect() -> Iterator[Check]:
         found=f"{shown} {problem or 'answers'}",
         remedy="Start it (prefect server start), or unset PREFECT_API_URL." if problem else "",
     )
+    if not problem:
+        from earwitness.local_service.pools import check_pools
+
+        yield from check_pools(address)
 
 
 def _killed_runs() -> Iterator[Check]:

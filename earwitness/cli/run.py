@@ -12,6 +12,7 @@ import yaml
 
 from earwitness.cli.display import ProgressDisplay, describe
 from earwitness.cli.leave import leave_soon
+from earwitness.cli.safe import SAFE_HOURS, bounded, need_machine
 from earwitness.errors import ExitCode, UsageError
 from earwitness.interrupt import when_interrupted
 from earwitness.options import Profile, read_options
@@ -37,12 +38,18 @@ from earwitness.result import Outcome, RunResult
     "--set", "settings", multiple=True, metavar="STAGE.KEY=VALUE", help="Any other setting (docs/options.md)."
 )
 @click.option("--dry-run", is_flag=True, help="Check, estimate time, storage and cost, and stop.")
+@click.option("--safe", is_flag=True, help="Check the machine first, and end after 6 hours: for cron and the like.")
+@click.option(
+    "--within", type=click.FloatRange(min=0, min_open=True), metavar="HOURS", help="End the whole run after so long."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a recording on stdout.")
 @click.option("--verbose", is_flag=True, help="Show Prefect's log on stderr.")
 def run(
     paths: tuple[Path, ...],
     slice_: str | None,
     settings: tuple[str, ...],
+    safe: bool,
+    within: float | None,
     as_json: bool,
     verbose: bool,
     **given: Any,
@@ -60,7 +67,10 @@ def run(
             "--transcript belongs to one recording, but several were given.",
             "Name each transcript after its recording and put it beside it.",
         )
-    results = process(paths, values, verbose=verbose)
+    if safe:
+        need_machine()
+    with bounded(within or (SAFE_HOURS if safe else None)):
+        results = process(paths, values, verbose=verbose)
     for result in results:
         click.echo(json.dumps(result.to_json(), ensure_ascii=False) if as_json else describe(result))
     return _exit_code(results)

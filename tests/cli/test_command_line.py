@@ -92,3 +92,22 @@ def test_an_engine_asked_for_by_name_never_falls_back(prefect_server: None, tmp_
     assert done.returncode == 4
     assert "whisper" in done.stdout.lower()
     assert not (tmp_path / "out").exists()
+
+
+def test_a_safe_run_begins_nothing_where_something_is_in_the_way(tmp_path: Path, phone_call: Path) -> None:
+    done = earwitness("run", phone_call, "--safe", "--out", tmp_path / "out", PREFECT_API_URL="http://127.0.0.1:9/api")
+    assert done.returncode == 4
+    assert "Nothing was begun" in done.stderr
+    assert "http://127.0.0.1:9/api does not answer" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.server
+def test_a_run_that_takes_longer_than_it_may_is_ended(prefect_server: None, tmp_path: Path, phone_call: Path) -> None:
+    done = earwitness("run", phone_call, "--within", "0.0005", "--out", tmp_path / "out", **server())
+    assert done.returncode == 130
+    assert "the 0.0005 hours that the whole run may take are over" in done.stderr
+    assert "finished stages are kept" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list((tmp_path / "out").glob("*/report.html"))

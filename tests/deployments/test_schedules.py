@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from earwitness.local_service.pools import check_pools
 from tests.prefect_server import prefect_home
 from tests.runs import wait_until
 
@@ -118,6 +119,12 @@ def test_what_prefect_yaml_deploys(api: str, tmp_path: Path) -> None:
     queues = {queue["name"]: queue["priority"] for queue in ask("work_pools/earwitness/queues")}
     assert {**queues, "default": 0} == {"default": 0, "high": 1, "normal": 5, "low": 9}
     assert httpx.get(f"{api}/work_pools/earwitness", timeout=30).json()["concurrency_limit"] == 2
+
+    assert {check.name: check.found for check in check_pools(api)} == {
+        "work pool earwitness": "no worker serves it", "work pool earwitness-upkeep": "no worker serves it",
+    }  # fmt: skip
+    httpx.patch(f"{api}/work_pools/earwitness", json={"is_paused": True}, timeout=30).raise_for_status()
+    assert next(check_pools(api)).found == "it is paused"
 
     python("-m", "prefect", "--no-prompt", "deploy", "--all")
     found = {made["name"]: made for made in ask("deployments")}
