@@ -1,7 +1,8 @@
 """A Dask worker at work on recordings of a batch: each a flow run of its own below the batch, which can be stopped."""
 
+import logging
 import multiprocessing
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
@@ -20,6 +21,7 @@ from prefect.flow_engine import run_flow
 from prefect.settings import PREFECT_API_URL
 from prefect.states import AwaitingRetry, Pending
 
+from earwitness.engines.supervisor import shutdown_engines
 from earwitness.interrupt import Interruption, current_interruption
 from tasks.progress import StageEvent, listening
 
@@ -30,13 +32,26 @@ _at_work: dict[str, Interruption] = {}
 
 
 class Stopper(WorkerPlugin):
-    """Stops the recording of a call that is cancelled: by the batch, or by the scheduler when the batch was killed."""
+    """Stops the recording of a call that is cancelled: by the batch, or by the scheduler when the batch was killed.
+
+    Args:
+        levels: below which loggers of the worker say nothing.
+    """
 
     name = "earwitness"
+
+    def __init__(self, levels: Mapping[str, int]) -> None:
+        self._levels = levels
 
     def setup(self, worker: Worker) -> None:
         """Let engines be started: the processes of Dask's nannies are daemons, which may have no children."""
         multiprocessing.current_process().daemon = False
+        for name, level in self._levels.items():
+            logging.getLogger(name).setLevel(level)
+
+    def teardown(self, worker: Worker) -> None:
+        """End the engines: without, the process would wait for them, and they for its end."""
+        shutdown_engines()
 
     def transition(self, key: Key, start: str, finish: str, **kwargs: Any) -> None:
         """Called by the worker for each change of a call's state."""
@@ -79,7 +94,7 @@ def at_work(batch: str, recording: str) -> Iterator[str]:
 
     def forward(event: StageEvent) -> None:
         if event.recording == recording:  # the others are those of other threads
-            worker.log_event(EVENTS.format(batch), asdict(event))
+            worker.log_event(EVENTS.format(batch), {"event": asdict(event)})
 
     token = current_interruption.set(interruption)
     try:

@@ -27,6 +27,8 @@ from tasks.progress import StageEvent, tell
 
 log = logging.getLogger(__name__)
 
+_DASK_SAYS = logging.ERROR
+"""Of what Dask says on this machine: it warns of each busy second."""
 _CONNECT_S = 15.0
 _NO_WORKER_S = 60.0
 """How long a batch waits when all workers are gone: one that died is started again within seconds."""
@@ -187,8 +189,11 @@ def dask_workers(call: Callable[[Any], Any], want: BatchOptions, batch: UUID) ->
         ) from error
     from tasks.on_worker import EVENTS, Stopper
 
+    levels: dict[str, int] = {}
     if want.workers.startswith("dask"):
         where = "Dask on this machine"
+        levels = {name: logging.getLogger(name).getEffectiveLevel() for name in ("earwitness", "tasks")}
+        logging.getLogger("distributed").setLevel(_DASK_SAYS)
         runner = DaskTaskRunner(cluster_class=LocalCluster, cluster_kwargs=_local(want))
     else:
         where = f"The Dask scheduler {want.workers}"
@@ -203,8 +208,10 @@ def dask_workers(call: Callable[[Any], Any], want: BatchOptions, batch: UUID) ->
             ) from error
         workers = Workers(client, where)
         workers.look_over(call, want, batch)
-        client.register_plugin(Stopper())
-        client.subscribe_topic(EVENTS.format(batch), lambda event: tell(StageEvent(**event[1])))  # type: ignore[no-untyped-call]
+        client.register_plugin(Stopper(levels))
+        client.subscribe_topic(  # type: ignore[no-untyped-call]
+            EVENTS.format(batch), lambda event: tell(StageEvent(**event[1]["event"]))
+        )
         try:
             yield workers
         except BaseException:
@@ -229,8 +236,13 @@ def _local(want: BatchOptions) -> dict[str, Any]:
         "dashboard_address": None,
         "memory_limit": 0,  # Dask does not see the memory of our engines, which have limits of their own
         "resources": want.resources or None,
-        "silence_logs": logging.CRITICAL,
-        "env": {**settings, "PREFECT_API_URL": server, "OMP_NUM_THREADS": threads},
+        "silence_logs": _DASK_SAYS,
+        "env": {
+            **settings,
+            "PREFECT_API_URL": server,
+            "OMP_NUM_THREADS": threads,
+            "DASK_LOGGING__DISTRIBUTED": logging.getLevelName(_DASK_SAYS),
+        },
     }
 
 
