@@ -233,7 +233,7 @@ def _local(want: BatchOptions) -> dict[str, Any]:
         "n_workers": workers,
         "threads_per_worker": 1,
         "host": "127.0.0.1",
-        "dashboard_address": None,
+        "dashboard_address": "127.0.0.1:0",  # None is port 8787, and a warning where that is taken
         "memory_limit": 0,  # Dask does not see the memory of our engines, which have limits of their own
         "resources": want.resources or None,
         "silence_logs": _DASK_SAYS,
