@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextvars import copy_context
 from pathlib import Path
+from uuid import uuid4
 
 from prefect import flow
 from prefect.context import TagsContext
@@ -95,22 +96,23 @@ def _side_by_side(items: list[Item], want: BatchOptions) -> list[RunResult]:
 
 def _on_workers(items: list[Item], want: BatchOptions) -> list[RunResult]:
     """Handed over in their order, noted as they come back; a bug is raised when all others are done."""
-    results: dict[int, RunResult] = {}
+    keys = [f"recording-{number}-{uuid4()}" for number, _ in enumerate(items)]
+    results: dict[str, RunResult] = {}
     bugs: list[BaseException] = []
     batch, marks = current_run(), TagsContext.get().current_tags
     with dask_workers(process_job, want, batch) as workers:
-        for number, item in enumerate(items):
+        for key, item in zip(keys, items, strict=True):
             if settled := _settled(item, want):
-                results[number] = settled
+                results[key] = settled
             else:
-                job, key = job_of(item, batch, marks), f"{item.path.name}-{batch}-{number}"
-                workers.hand_over(process_job, job, key=key, number=number, want=want)
+                workers.hand_over(process_job, job_of(item, batch, marks), key)
+        given = dict(zip(keys, items, strict=True))
         for answer in workers.answers():
-            item = items[answer.number]
+            item = given[answer.key]
             if answer.error is None or isinstance(answer.error, EarwitnessError):
-                results[answer.number] = _noted(item, came_back(item, answer.error or answer.value))
+                results[answer.key] = _noted(item, came_back(item, answer.error or answer.value))
             else:
                 bugs.append(answer.error)
     for bug in bugs:
         raise bug
-    return [results[number] for number in range(len(items))]
+    return [results[key] for key in keys]

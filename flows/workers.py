@@ -15,6 +15,7 @@ from earwitness.result import RunResult
 from flows.recording import process_recording
 from flows.states import refused_for, result_of
 from tasks.alerting import one_summary
+from tasks.server import needing_the_server
 
 Job = dict[str, Any]
 """Plain values: pickles of our own classes would tie the worker's Python to ours."""
@@ -37,7 +38,7 @@ def process_job(job: Job) -> Job:
     from tasks.on_worker import at_work, run_below  # they need Dask
 
     path, options = Path(job["path"]), RunOptions.model_validate(job["options"])
-    with at_work(job["batch"], path.name) as key, one_summary(), tags(*job["tags"]):
+    with at_work(job["batch"], path.name) as key, one_summary(), tags(*job["tags"]), needing_the_server():
         return result_of(run_below(process_recording, job["batch"], key, path=path, options=options)).to_json()
 
 

@@ -8,7 +8,8 @@ calls a task again under its old id, while the recording that it had begun stays
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 _DASK_SAYS = logging.ERROR
 """Of what Dask says on this machine: it warns of each busy second."""
 _CONNECT_S = 15.0
+_LOOK_S = 1.0
 _NO_WORKER_S = 60.0
 """How long a batch waits when all workers are gone: one that died is started again within seconds."""
 _STOP_S = 8.0
@@ -40,24 +42,29 @@ _STOP_S = 8.0
 class Answer:
     """What came of one call."""
 
-    number: int
+    key: str
     value: Any = None
     error: BaseException | None = None
 
 
 class Workers:
-    """Workers that are fit for the batch."""
+    """Workers that are fit for the batch.
 
-    def __init__(self, client: Any, where: str) -> None:
+    Dask gets no more recordings than can be begun at once: of what it has, it gives each worker a share, and a worker
+    that is done early takes from the end of another's.
+    """
+
+    def __init__(self, client: Any, where: str, resources: Mapping[str, float]) -> None:
         self._client = client
         self._where = where
-        self._numbers: dict[str, int] = {}
+        self._resources = resources
+        self._waiting: deque[tuple[Callable[[Any], Any], Any, str]] = deque()
+        self._keys: list[str] = []
         self._pending: dict[str, Any] = {}
         self._ended: SimpleQueue[Any] = SimpleQueue()
         self._alone_since: float | None = None
-        self._lost = "The connection to {} was lost."
 
-    def look_over(self, call: Callable[[Any], Any], want: BatchOptions, batch: UUID) -> None:
+    def look_over(self, call: Callable[[Any], Any], batch: UUID) -> None:
         """See whether they can do the work.
 
         Raises:
@@ -65,15 +72,15 @@ class Workers:
         """
         with suppress(TimeoutError):
             self._client.wait_for_workers(1, timeout=_CONNECT_S)
-        seen = self._client.scheduler_info(n_workers=-1)["workers"].values()
+        seen = self._seen()
         if not seen:
             raise WorkersUnavailable(
                 f"{self._where} has no workers.",
-                f"Start some: dask worker {want.workers} --nworkers 1 --nthreads 1 (docs/production.md).",
+                f"Start some: dask worker {self._client.scheduler.address} --nworkers 1 --nthreads 1 "
+                "(docs/production.md).",
             )
-        needs = want.resources.items()
-        if not any(all(worker["resources"].get(name, 0) >= least for name, least in needs) for worker in seen):
-            asked = ",".join(f"{name}={amount:g}" for name, amount in needs)
+        if not any(map(self._slots, seen)):
+            asked = ",".join(f"{name}={amount:g}" for name, amount in self._resources.items())
             raise WorkersUnavailable(
                 f"{self._where} has no worker that offers {asked}, which batch.resources asks for.",
                 f"Start some with --resources {asked!r}, or leave batch.resources out.",
@@ -87,24 +94,44 @@ class Workers:
                     "Each needs this version of Earwitness and the same Prefect server (docs/production.md).",
                 )
 
-    def hand_over(self, call: Callable[[Any], Any], job: Any, *, key: str, number: int, want: BatchOptions) -> None:
+    def hand_over(self, call: Callable[[Any], Any], job: Any, key: str) -> None:
         """Have a worker make `call(job)`; what is handed over first is begun first."""
-        future = self._client.submit(call, job, key=key, priority=-number, resources=want.resources or None, pure=False)
-        self._numbers[future.key] = number
-        self._pending[future.key] = future
-        future.add_done_callback(self._ended.put)
+        self._waiting.append((call, job, key))
+        self._keys.append(key)
+        self._fill()
 
     def answers(self) -> Iterator[Answer]:
         """What comes back, as it does."""
-        while self._pending:
-            try:
-                future = self._ended.get(timeout=1.0)
-            except Empty:
-                interrupt_once_more()
-                self._give_up_where_nobody_is()
-            else:
+        while self._pending or self._waiting:
+            with suppress(Empty):
+                future = self._ended.get(timeout=_LOOK_S)
                 if self._pending.pop(future.key, None) is not None:
                     yield self._answer(future)
+            interrupt_once_more()
+            if error := self._nobody_is_there():
+                given_up = [*self._pending, *(key for _, _, key in self._waiting)]
+                self._waiting.clear()
+                self._pending.clear()
+                yield from (Answer(key, error=error) for key in given_up)
+            self._fill()
+
+    def _fill(self) -> None:
+        """Give Dask what it can begin, if the scheduler can be asked."""
+        with suppress(OSError, TimeoutError):
+            slots = sum(map(self._slots, self._seen())) if self._waiting else 0
+            while self._waiting and len(self._pending) < slots:
+                call, job, key = self._waiting.popleft()
+                future = self._client.submit(call, job, key=key, resources=dict(self._resources) or None, pure=False)
+                self._pending[future.key] = future
+                future.add_done_callback(self._ended.put)
+
+    def _seen(self) -> list[Mapping[str, Any]]:
+        return list(self._client.scheduler_info(n_workers=-1)["workers"].values())
+
+    def _slots(self, worker: Mapping[str, Any]) -> int:
+        """How many recordings a worker can process at the same time."""
+        offers = [int(worker["resources"].get(name, 0) // least) for name, least in self._resources.items()]
+        return min([int(worker["nthreads"]), *offers])
 
     def stop(self) -> None:
         """End what they work on, and wait a little until Prefect's server knows.
@@ -116,47 +143,44 @@ class Workers:
         deadline = time.monotonic() + _STOP_S
         with suppress(Exception):  # the scheduler may be gone, which may be why we stop
             self._client.cancel(list(self._pending.values()))
-            while any(self._client.run(still_at_work, list(self._numbers)).values()) and time.monotonic() < deadline:
+            while any(self._client.run(still_at_work, self._keys).values()) and time.monotonic() < deadline:
                 time.sleep(0.2)
 
     def _answer(self, future: Any) -> Answer:
-        from distributed import CancelledError, KilledWorker
+        from distributed import KilledWorker
 
-        number = self._numbers[future.key]
-        try:
-            return Answer(number, value=future.result(timeout=_CONNECT_S))
-        except KilledWorker as error:
-            return Answer(
-                number,
-                error=EngineCrashed(
-                    f"Each worker that processed it died, {error.allowed_failures + 1} of them.",
-                    "See the logs of the workers; try the recording by hand on such a machine: earwitness run.",
-                ),
+        key: str = future.key
+        if future.status == "error":
+            error = future.exception(timeout=_CONNECT_S)
+            if not isinstance(error, KilledWorker):
+                return Answer(key, error=error)
+            crash = EngineCrashed(
+                f"Each worker that processed it died, {error.allowed_failures + 1} of them.",
+                "See the logs of the workers; try the recording by hand on such a machine: earwitness run.",
             )
-        except (CancelledError, TimeoutError, OSError):
-            return Answer(
-                number,
-                error=WorkersUnavailable(
-                    self._lost.format(self._where),
-                    "Start the scheduler and workers again, then the batch: finished stages are kept.",
-                ),
-            )
-        except Exception as error:  # noqa: BLE001 - a bug: the caller raises it when the other recordings are done
-            return Answer(number, error=error)
+            return Answer(key, error=crash)
+        if future.status == "finished":
+            with suppress(OSError, TimeoutError):
+                return Answer(key, value=future.result(timeout=_CONNECT_S))
+        return Answer(key, error=self._lost())
 
-    def _give_up_where_nobody_is(self) -> None:
-        if self._client.status not in ("closing", "closed"):
-            if self._client.status != "running" or self._client.nthreads():  # or it is connecting anew, for a while
-                self._alone_since = None
-                return
-            self._alone_since = self._alone_since or time.monotonic()
-            if time.monotonic() - self._alone_since < _NO_WORKER_S:
-                return
-            self._lost = f"{{}} has had no workers for {_NO_WORKER_S:.0f} s."
-        for future in list(self._pending.values()):
-            with suppress(Exception):  # it counts as cancelled, whether or not the scheduler can be told
-                future.cancel()
-            self._ended.put(future)
+    def _lost(self, why: str = "The connection to {} was lost.") -> WorkersUnavailable:
+        where = f"{self._where[0].lower()}{self._where[1:]}" if why[0] != "{" else self._where
+        return WorkersUnavailable(
+            why.format(where), "Start the scheduler and workers again, then the batch: finished stages are kept."
+        )
+
+    def _nobody_is_there(self) -> WorkersUnavailable | None:
+        """Why there is no use in waiting any longer."""
+        if self._client.status in ("closing", "closed"):
+            return self._lost()
+        if self._client.status != "running" or self._client.nthreads():  # or it is connecting anew, for a while
+            self._alone_since = None
+            return None
+        self._alone_since = self._alone_since or time.monotonic()
+        if time.monotonic() - self._alone_since < _NO_WORKER_S:
+            return None
+        return self._lost(f"{{}} has had no workers for {_NO_WORKER_S:.0f} s.")
 
 
 def current_run() -> UUID:
@@ -206,8 +230,8 @@ def dask_workers(call: Callable[[Any], Any], want: BatchOptions, batch: UUID) ->
                 f"{where} does not answer ({str(error).splitlines()[0]}).",
                 "Start it (dask scheduler), or mend its address in batch.workers.",
             ) from error
-        workers = Workers(client, where)
-        workers.look_over(call, want, batch)
+        workers = Workers(client, where, want.resources)
+        workers.look_over(call, batch)
         client.register_plugin(Stopper(levels))
         client.subscribe_topic(  # type: ignore[no-untyped-call]
             EVENTS.format(batch), lambda event: tell(StageEvent(**event[1]["event"]))
