@@ -2,6 +2,8 @@
 
 import logging
 import multiprocessing
+import signal
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -36,18 +38,22 @@ class Stopper(WorkerPlugin):
 
     Args:
         levels: below which loggers of the worker say nothing.
+        of_batch: the worker belongs to the batch, on the same terminal: Ctrl-C is for the batch, which stops it.
     """
 
     name = "earwitness"
 
-    def __init__(self, levels: Mapping[str, int]) -> None:
+    def __init__(self, levels: Mapping[str, int], *, of_batch: bool) -> None:
         self._levels = levels
+        self._of_batch = of_batch
 
     def setup(self, worker: Worker) -> None:
         """Let engines be started: the processes of Dask's nannies are daemons, which may have no children."""
         multiprocessing.current_process().daemon = False
         for name, level in self._levels.items():
             logging.getLogger(name).setLevel(level)
+        if self._of_batch and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def teardown(self, worker: Worker) -> None:
         """End the engines: without, the process would wait for them, and they for its end."""

@@ -23,7 +23,7 @@ from prefect.settings import get_current_settings
 from earwitness import __version__
 from earwitness.batch.choose import BatchOptions
 from earwitness.errors import EngineCrashed, WorkersUnavailable
-from earwitness.interrupt import interrupt_once_more
+from earwitness.interrupt import Interruption, interrupt_once_more
 from tasks.progress import StageEvent, tell
 
 log = logging.getLogger(__name__)
@@ -232,13 +232,15 @@ def dask_workers(call: Callable[[Any], Any], want: BatchOptions, batch: UUID) ->
             ) from error
         workers = Workers(client, where, want.resources)
         workers.look_over(call, batch)
-        client.register_plugin(Stopper(levels))
+        client.register_plugin(Stopper(levels, of_batch=bool(levels)))
         client.subscribe_topic(  # type: ignore[no-untyped-call]
             EVENTS.format(batch), lambda event: tell(StageEvent(**event[1]["event"]))
         )
         try:
             yield workers
-        except BaseException:
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                Interruption().happen()  # programs that must end then are told
             workers.stop()
             raise
 
