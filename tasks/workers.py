@@ -174,8 +174,11 @@ class Workers:
         """Why there is no use in waiting any longer."""
         if self._client.status in ("closing", "closed"):
             return self._lost()
-        if self._client.status != "running" or self._client.nthreads():  # or it is connecting anew, for a while
-            self._alone_since = None
+        try:
+            if self._client.status != "running" or self._seen():  # or it is connecting anew, for a while
+                self._alone_since = None
+                return None
+        except (OSError, TimeoutError):
             return None
         self._alone_since = self._alone_since or time.monotonic()
         if time.monotonic() - self._alone_since < _NO_WORKER_S:

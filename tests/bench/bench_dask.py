@@ -2,10 +2,13 @@
 
 Both workers are there all the time, and both have processed a recording before anything is measured. One of them alone
 offers ALONE, both offer ANY; batches ask for the one or the other in turn. Recordings are the telephone call (30 s),
-each a little quieter than the one before, so that no two have the same content; all engines are real ones. Each worker
-has one thread for its engines. The ratio wants two free processors: those that were busy are printed, too.
+each a little quieter than the one before, so that no two have the same content; all engines are real ones.
 
-    python -m tests.bench.bench_dask [--recordings 8] [--turns 1]
+Each worker has one processor, as if it were a machine of its own: without that, one worker uses more than one already,
+since stages of a recording run side by side (`--share`). The ratio wants two free processors: how busy they were with
+other things is printed, too.
+
+    python -m tests.bench.bench_dask [--recordings 8] [--turns 1] [--share]
 """
 
 import argparse
@@ -17,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +53,7 @@ def calls(folder: Path) -> Callable[[int], list[Path]]:
 
 
 @contextmanager
-def cluster(folder: Path) -> Iterator[Any]:
+def cluster(folder: Path, *, share: bool) -> Iterator[Any]:
     """A client of a scheduler and two workers, started as people start them."""
     from distributed import Client
     from prefect.client.orchestration import get_client
@@ -66,13 +70,15 @@ def cluster(folder: Path) -> Iterator[Any]:
     file = folder / "scheduler.json"
     common = ["--scheduler-file", str(file), "--no-dashboard", "--host", "127.0.0.1"]
     dask = [sys.executable, "-m", "dask"]
+    processors = cycle(sorted(os.sched_getaffinity(0)))
     processes = [subprocess.Popen([*dask, "scheduler", "--port", "0", *common], env=environment)]
     try:
         wait_until(file.exists, 60)
         for offer in ("ANY=1,ALONE=1", "ANY=1"):
             worker = ["worker", "--nworkers", "1", "--nthreads", "1", "--resources", offer, *common]
             own = {**environment, "EARWITNESS_HOME": str(folder / f"home-{len(processes)}")}
-            processes.append(subprocess.Popen([*dask, *worker], env=own, cwd=folder))
+            alone = [] if share else ["taskset", "--cpu-list", str(next(processors))]
+            processes.append(subprocess.Popen([*alone, *dask, *worker], env=own, cwd=folder))
         with Client(scheduler_file=str(file), set_as_default=False) as client:  # type: ignore[no-untyped-call]
             client.wait_for_workers(2, timeout=60)
             yield client
@@ -107,6 +113,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--recordings", type=int, default=8, help="of each batch")
     parser.add_argument("--turns", type=int, default=1, help="batches of each kind, one and two workers in turn")
+    parser.add_argument("--share", action="store_true", help="both workers may use all processors")
     want = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -117,16 +124,16 @@ def main() -> None:
             "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
         }
         os.environ.pop("PREFECT_API_URL", None)
-        measure(want.recordings, want.turns, folder)
+        measure(want.recordings, want.turns, folder, share=want.share)
 
 
-def measure(count: int, turns: int, folder: Path) -> None:
+def measure(count: int, turns: int, folder: Path, *, share: bool) -> None:
     from earwitness.result import Outcome
     from flows import run_flow
     from tests.plugins.dask_calls import loads_by_engine
 
     more, walls = calls(folder), {"ALONE": 0.0, "ANY": 0.0}
-    with cluster(folder) as client:
+    with cluster(folder, share=share) as client:
         address = client.scheduler.address
 
         def batch(resource: str, recordings: int) -> float:
