@@ -34,7 +34,7 @@ _CONNECT_S = 15.0
 _LOOK_S = 1.0
 _NO_WORKER_S = 60.0
 """How long a batch waits when all workers are gone: one that died is started again within seconds."""
-_STOP_S = 8.0
+_STOP_S = 4.0
 """For workers to end what they were told to; less than the command line waits before it leaves."""
 
 
