@@ -1,6 +1,6 @@
 """`run_flow`: the whole pipeline from Python."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any, overload
@@ -15,26 +15,20 @@ PathArgument = str | PathLike[str]
 
 
 @overload
-def run_flow(path: PathArgument, *, batch: None = None, **options: Any) -> RunResult: ...
+def run_flow(path: PathArgument, **options: Any) -> RunResult: ...
 @overload
-def run_flow(
-    path: PathArgument | Sequence[PathArgument], *, batch: Mapping[str, Any], **options: Any
-) -> list[RunResult]: ...
-@overload
-def run_flow(path: Sequence[PathArgument], *, batch: None = None, **options: Any) -> list[RunResult]: ...
-def run_flow(
-    path: PathArgument | Sequence[PathArgument], *, batch: Mapping[str, Any] | None = None, **options: Any
-) -> RunResult | list[RunResult]:
+def run_flow(path: Sequence[PathArgument], **options: Any) -> list[RunResult]: ...
+def run_flow(path: PathArgument | Sequence[PathArgument], **options: Any) -> RunResult | list[RunResult]:
     """Process a recording, or several.
 
     Args:
         path: a sound or video file, a zip of sound files with one speaker each, a folder that stands for every
             recording in it (with `tracks="speakers"` for one recording), or a list of these. A bundle stands for its
             recording and is made anew in its place, with its own settings and `corrections`.
-        batch: the fields of `earwitness.batch.choose.BatchOptions`: `{"at_once": 3}`, `{"workers": "dask:2"}`, ... A
-            single recording is a batch of one then.
         **options: the fields of `earwitness.options.RunOptions`: `profile="podcast"`, `out="bundles"`,
             `cast="cast.yaml"`, `transcript="talk.srt"`, `speakers=4`, `clip={"count": 2}`, ...
+            And `batch`, the fields of `earwitness.batch.choose.BatchOptions`: `{"at_once": 3}`,
+            `{"workers": "dask:2"}`, ... A single recording is a batch of one then, with a list of one result.
 
     Returns:
         The result of a file or bundle; a list of results for a folder, a list or a batch. A recording that fails is
@@ -45,7 +39,8 @@ def run_flow(
         ServerUnavailable: Prefect's server can't be reached or fails.
         WorkersUnavailable: the workers of `batch` can't be used; nothing was begun.
     """
-    chosen, together = read_options(options), read_batch(batch or {})
+    batch = options.pop("batch", None) or {}
+    chosen, together = read_options(options), read_batch(batch)
     check_options(chosen)
     if isinstance(path, str | PathLike):
         single = not Path(path).is_dir() or is_bundle(Path(path)) or chosen.tracks == "speakers"

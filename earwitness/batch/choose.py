@@ -73,7 +73,7 @@ def read_batch(values: Mapping[str, Any]) -> BatchOptions:
         UsageError: unknown or unacceptable ones, each with what is allowed.
     """
     try:
-        return BatchOptions.model_validate(dict(values))
+        return BatchOptions.model_validate(values)
     except ValidationError as error:
         findings = [_explain(item) for item in error.errors()]
         raise UsageError("; ".join(findings) + ".", "See docs/operations.md.") from error
