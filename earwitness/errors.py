@@ -184,6 +184,13 @@ class ServerUnavailable(Transient):
     exit_code = ExitCode.UNAVAILABLE
 
 
+class WorkersUnavailable(Transient):
+    """The Dask workers that a batch was given to can't be reached, or can't be used for it."""
+
+    code = "workers-unavailable"
+    exit_code = ExitCode.UNAVAILABLE
+
+
 class BudgetExceeded(Terminal):
     """A call could cost more than a budget has left, and was not made; the message says which budget."""
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from earwitness.archive.reading import is_bundle
+from earwitness.batch.choose import BatchOptions, read_batch
 from earwitness.job import check_options
 from earwitness.options import RunOptions, read_options
 from earwitness.result import RunResult
@@ -26,24 +27,28 @@ def run_flow(path: PathArgument | Sequence[PathArgument], **options: Any) -> Run
             recording and is made anew in its place, with its own settings and `corrections`.
         **options: the fields of `earwitness.options.RunOptions`: `profile="podcast"`, `out="bundles"`,
             `cast="cast.yaml"`, `transcript="talk.srt"`, `speakers=4`, `clip={"count": 2}`, ...
+            And `batch`, the fields of `earwitness.batch.choose.BatchOptions`: `{"at_once": 3}`,
+            `{"workers": "dask:2"}`, ... A single recording is a batch of one then, with a list of one result.
 
     Returns:
-        The result of a file or bundle; a list of results for a folder or a list. A recording that fails is a result
-        with `outcome="failed"` and an `error`, never an exception.
+        The result of a file or bundle; a list of results for a folder, a list or a batch. A recording that fails is
+        a result with `outcome="failed"` and an `error`, never an exception.
 
     Raises:
         UsageError: an option is unknown or not acceptable, or names a file that can't be used.
         ServerUnavailable: Prefect's server can't be reached or fails.
+        WorkersUnavailable: the workers of `batch` can't be used; nothing was begun.
     """
-    chosen = read_options(options)
+    batch = options.pop("batch", None) or {}
+    chosen, together = read_options(options), read_batch(batch)
     check_options(chosen)
     if isinstance(path, str | PathLike):
         single = not Path(path).is_dir() or is_bundle(Path(path)) or chosen.tracks == "speakers"
-        return _one(Path(path), chosen) if single else _many([Path(path)], chosen)
-    return _many([Path(item) for item in path], chosen)
+        return _one(Path(path), chosen) if single and not batch else _many([Path(path)], chosen, together)
+    return _many([Path(item) for item in path], chosen, together)
 
 
-def _many(paths: list[Path], options: RunOptions) -> list[RunResult]:
+def _many(paths: list[Path], options: RunOptions, together: BatchOptions) -> list[RunResult]:
     from flows.batch import process_batch
     from flows.states import refused_by_name
     from tasks.server import needing_the_server
@@ -53,7 +58,7 @@ def _many(paths: list[Path], options: RunOptions) -> list[RunResult]:
     if refused and not others:
         return [*refused.values()]
     with needing_the_server():
-        return [*refused.values(), *process_batch(others, options)]
+        return [*refused.values(), *process_batch(others, options, together)]
 
 
 def _one(path: Path, options: RunOptions) -> RunResult:

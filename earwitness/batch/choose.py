@@ -1,6 +1,7 @@
 """Which recordings a batch consists of: files, folders, a manifest, a range of dates."""
 
 import csv
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,11 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 
 from earwitness.audio.find import expand
 from earwitness.errors import EarwitnessError, UsageError
 from earwitness.options import RunOptions, read_options
+
+HERE = "here"
+"""Recordings are processed in threads of the process that the batch runs in."""
+_WORKERS = re.compile(r"here|dask(:[1-9]\d?)?|[a-z][a-z0-9+.-]*://[^\s/]+:\d+")
 
 
 class BatchOptions(BaseModel):
@@ -33,6 +39,51 @@ class BatchOptions(BaseModel):
         default=False,
         description="pass over recordings that ended as done with these options, if the bundle is there",
     )
+    workers: str = Field(
+        default=HERE,
+        description="who processes them: here (this process), dask:2 (two worker processes on this machine, which end "
+        "with the batch; dask alone: at_once of them, two at least), or the workers of a Dask scheduler "
+        "(tcp://host:8786), each as many as it has threads",
+    )
+    resources: dict[str, float] = Field(
+        default_factory=dict,
+        description="what a recording takes of its Dask worker, e.g. {GPU: 1} where workers were started with "
+        "--resources GPU=1",
+    )
+
+    @field_validator("workers")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if not _WORKERS.fullmatch(value):
+            raise ValueError(f"use {HERE}, dask, dask:N or the address of a Dask scheduler such as tcp://host:8786")
+        return value
+
+    @field_validator("resources")
+    @classmethod
+    def _some(cls, value: dict[str, float]) -> dict[str, float]:
+        if any(not amount > 0 for amount in value.values()):
+            raise ValueError("amounts must be above 0")
+        return value
+
+
+def read_batch(values: Mapping[str, Any]) -> BatchOptions:
+    """The options of a batch from plain values.
+
+    Raises:
+        UsageError: unknown or unacceptable ones, each with what is allowed.
+    """
+    try:
+        return BatchOptions.model_validate(values)
+    except ValidationError as error:
+        findings = [_explain(item) for item in error.errors()]
+        raise UsageError("; ".join(findings) + ".", "See docs/operations.md.") from error
+
+
+def _explain(item: ErrorDetails) -> str:
+    where = ".".join(["batch", *map(str, item["loc"])])
+    if item["type"] == "extra_forbidden":
+        return f"unknown option {where}; known there: {', '.join(sorted(BatchOptions.model_fields))}"
+    return f"{where} = {item['input']!r}: {item['msg'].removeprefix('Value error, ')}"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 import click
 import yaml
 
+from earwitness.batch.choose import read_batch
 from earwitness.cli.display import ProgressDisplay, describe
 from earwitness.cli.leave import leave_soon
 from earwitness.cli.safe import SAFE_HOURS, bounded, need_machine
@@ -60,7 +61,8 @@ def run(
         values["slice"] = slice_
     for item in settings:
         set_value(values, item)
-    options = read_options(values)
+    options = read_options({key: value for key, value in values.items() if key != "batch"})
+    read_batch(values.get("batch") or {})
     single = len(paths) == 1 and (options.tracks == "speakers" or not paths[0].is_dir())
     if options.transcript is not None and not single:
         raise UsageError(
@@ -93,7 +95,11 @@ def process(paths: Sequence[Path], values: dict[str, Any], *, verbose: bool) -> 
 
         with listening(display.show):
             as_tracks = values.get("tracks") == "speakers"
-            if len(paths) == 1 and (as_tracks or not paths[0].is_dir() or is_bundle(paths[0])):
+            if (
+                len(paths) == 1
+                and not values.get("batch")
+                and (as_tracks or not paths[0].is_dir() or is_bundle(paths[0]))
+            ):
                 return [run_flow(paths[0], **values)]
             return run_flow(list(paths), **values)
 

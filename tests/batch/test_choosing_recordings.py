@@ -8,7 +8,7 @@ import pytest
 
 from earwitness.archive.place import MANIFEST
 from earwitness.audio.find import recordings_in
-from earwitness.batch.choose import BatchOptions, choose
+from earwitness.batch.choose import BatchOptions, choose, read_batch
 from earwitness.batch.finished import finished, note_finished
 from earwitness.errors import UsageError
 from earwitness.options import Profile, RunOptions
@@ -114,3 +114,15 @@ def test_sessions_of_a_folder_come_by_their_numbers(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"RIFF")
     found = [path.name for path in recordings_in(tmp_path)]
     assert found == ["2.wav", "intro.wav", "session 1.wav", "session 2.wav", "session 10.wav"]
+
+
+def test_who_does_the_work_is_said_in_one_of_three_ways() -> None:
+    for workers in ("here", "dask", "dask:2", "tcp://10.0.0.1:8786", "tls://dask.example:8786"):
+        assert read_batch({"workers": workers}).workers == workers
+    for workers in ("there", "dask:0", "10.0.0.1:8786", "tcp://10.0.0.1"):
+        with pytest.raises(UsageError, match=r"batch.workers = .*: use here, dask, dask:N or the address"):
+            read_batch({"workers": workers})
+    with pytest.raises(UsageError, match=r"batch.resources = .*: amounts must be above 0"):
+        read_batch({"resources": {"GPU": 0}})
+    with pytest.raises(UsageError, match=r"unknown option batch\.worker; known there: at_once, manifest"):
+        read_batch({"worker": "dask"})

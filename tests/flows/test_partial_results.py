@@ -9,6 +9,7 @@ import pytest
 
 from earwitness.errors import EngineFailed
 from earwitness.home import store_path
+from earwitness.interrupt import Interruption, current_interruption
 from earwitness.result import Outcome, RunResult
 from flows import run_flow
 from tests.flows.conftest import QUICK, digests, forget, stages
@@ -135,3 +136,28 @@ def test_a_broken_contract_stops_the_recording_and_leaves_nothing_half_done(
     assert "turns out of order" in result.error.message
     assert not (tmp_path / "out").exists()
     assert list((store_path() / "tmp").iterdir()) == []
+
+
+def test_what_was_interrupted_is_not_published_without_its_parts(
+    short_call: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tasks.progress import StageEvent, listening
+
+    monkeypatch.delenv("EARWITNESS_SUPERVISE")
+    forget("diarize")
+    batch = Interruption()
+
+    def interrupt(event: StageEvent) -> None:
+        if (event.stage, event.kind) == ("diarize", "started"):
+            batch.happen()
+
+    token = current_interruption.set(batch)
+    try:
+        with listening(interrupt):
+            result = run_flow(short_call, out=tmp_path, **QUICK)
+    finally:
+        current_interruption.reset(token)
+    assert result.outcome is Outcome.FAILED
+    assert result.error
+    assert result.error.code == "interrupted"
+    assert list(tmp_path.iterdir()) == []
