@@ -1,6 +1,7 @@
 """Runs whose process was killed: found, marked in Prefect, told to people, and started again if that is wanted."""
 
 import logging
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -95,7 +96,9 @@ def _killed_here(client: SyncPrefectClient, report: StepReport) -> Iterator[Kill
             report.mind.append(f"The killed run {run_id} ({left.lease.purpose}) is known to another Prefect server.")
             left.leave()
             continue
-        if _is(run, StateType.CRASHED) or _mark(run, client):
+        if run.labels.get(HOST_LABEL, socket.gethostname()) != socket.gethostname():
+            left.forget()  # a Dask worker here died, and one on another machine took the run up
+        elif _is(run, StateType.CRASHED) or _mark(run, client):
             yield Killed(run, left.lease.purpose, left)
         else:
             left.forget()  # it ended, or was to be cancelled

@@ -23,8 +23,14 @@ _TESTS = Path(__file__).resolve().parent
 _SHARED = _TESTS.parents[1] / "shared" / "data"
 
 
-_WAITING = {"faults/test_at_once.py", "faults/test_surroundings.py"}
-"""Minutes of waiting for Prefect's retries, better spent beside the rest of their room than after it."""
+_ALONE = {
+    "faults/test_at_once.py",
+    "faults/test_surroundings.py",
+    "flows/test_dask_workers.py",
+    "flows/test_maintain.py",
+    "flows/test_recording.py",
+}
+"""Minutes that share little with the rest of their rooms, better spent beside it than after it."""
 
 
 class ByRoom(LoadScopeScheduling):  # type: ignore[misc] # untyped
@@ -52,7 +58,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _room(nodeid: str) -> str:
     path = nodeid.split("::")[0].removeprefix("tests/")
-    return path if path in _WAITING else path.split("/")[0]
+    return path if path in _ALONE else path.split("/")[0]
 
 
 @pytest.fixture(autouse=True)
