@@ -28,6 +28,7 @@ PARTS = ("server", "worker", "upkeep", "watcher")
 _START_S = 240.0
 _ANSWER_S = 2.0
 _DEPLOY_S = 300.0
+_LOOK_OFTEN = "PREFECT_WORKER_QUERY_SECONDS"
 
 
 class ServiceOptions(Record):
@@ -116,7 +117,9 @@ class Service:
             name = socket.gethostname()
             if self._start("worker", [*python, "--pool", WORK_POOL, "--name", name], environment, root, tell):
                 see_to_killed()
-            self._start("upkeep", [*python, "--pool", UPKEEP_POOL, "--name", f"{name}-upkeep"], environment, root, tell)
+            # each look of a worker writes to the database three times, and SQLite has one writer: upkeep can wait 10 s
+            unhurried = {key: value for key, value in environment.items() if key != _LOOK_OFTEN}
+            self._start("upkeep", [*python, "--pool", UPKEEP_POOL, "--name", f"{name}-upkeep"], unhurried, root, tell)
             command = [sys.executable, "-c", "from earwitness.cli import main; main()", "watch", str(want.drops)]
             self._start("watcher", [*command, *want.watch], environment, root, tell)
 
@@ -169,7 +172,7 @@ class Service:
             "PREFECT_API_URL": want.api,
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "DO_NOT_TRACK": "1",
-            "PREFECT_WORKER_QUERY_SECONDS": "1",  # the default lets a dropped file wait for up to 10 s
+            _LOOK_OFTEN: "1",  # the default lets a dropped file wait for up to 10 s
             "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "2",
             "PREFECT_SERVER_DATABASE_TIMEOUT": "60",  # SQLite has one writer at a time; the default gives up after 10 s
             "EARWITNESS_PROJECT": str(root),
