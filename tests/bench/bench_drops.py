@@ -3,9 +3,10 @@
     .venv/bin/python -m tests.bench.bench_drops [--files 10 100 1000] [--at-once 2] [--folder DIR]
 
 Starts `earwitness up` in a folder of its own and drops files of 3 s of speech, each different, with a transcript beside
-it: first 10, then 100, then 1,000. Prints for each step the time from the first file to the last end, processor seconds
-a file (server, workers and runs), the largest memory of server, worker and watcher, and whether each file was processed
-exactly once: its place, its bundle, and the runs that the server counts. 1,000 take about an hour on two cores.
+it: first 10, then 100, then 1,000. Prints for each step how long after it is whole the run of the first file starts,
+the time from the first file to the last end, processor seconds a file (server, workers and runs), the largest memory of
+server, worker and watcher, and whether each file was processed exactly once: its place, its bundle, and the runs that
+the server counts. 1,000 take about an hour on two cores.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,8 @@ from tests.service_machine import Machine
 SPEECH_S = 3.0
 FROM_S, UNTIL_S = 8.3, 26.0
 """The part of the call that they are cut from."""
+SETTLE_S = 1.0
+"""A file that has not changed for so long is whole."""
 TICKS = os.sysconf("SC_CLK_TCK")
 PARTS = ("server", "worker", "upkeep", "watcher")
 
@@ -68,19 +72,19 @@ def peak_mb(pid: int | None) -> int:
     raise AssertionError(f"no memory in /proc/{pid}/status")
 
 
-def runs(machine: Machine, flow: str) -> Counter[str]:
-    """How many runs of a flow the server has, by state."""
+def runs(machine: Machine, flow: str) -> list[dict[str, Any]]:
+    """The runs of a flow that the server has."""
     import httpx
 
-    counts: Counter[str] = Counter()
+    found: list[dict[str, Any]] = []
     offset = 0
     while True:
         query: dict[str, Any] = {"flows": {"name": {"any_": [flow]}}, "limit": 200, "offset": offset}
         url = f"http://127.0.0.1:{machine.port}/api/flow_runs/filter"
         page = httpx.post(url, json=query, timeout=60).json()
-        counts.update(run["state_name"] for run in page)
+        found += page
         if len(page) < 200:
-            return counts
+            return found
         offset += 200
 
 
@@ -88,7 +92,8 @@ def runs(machine: Machine, flow: str) -> Counter[str]:
 def service(folder: Path, at_once: int) -> Iterator[Machine]:
     """`earwitness up` until the block ends."""
     machine = Machine(folder)
-    options = ["--profile", "archive", "--set", "clip.count=0", "--set", "limits.min_free_gb=0", "--settle", "1"]
+    options = ["--profile", "archive", "--settle", str(SETTLE_S)]
+    options += ["--set", "clip.count=0", "--set", "limits.min_free_gb=0"]
     up = machine("up", folder / "drops", "--port", str(machine.port), "--at-once", str(at_once), *options)
     assert up.returncode == 0, up.stderr
     try:
@@ -102,7 +107,8 @@ def step(machine: Machine, folder: Path, count: int, before: int) -> None:
     drops = DropFolder(folder / "drops")
     files = make_files(folder / f"made-{count}", count, before)
     pids = machine.pids()
-    cpu, began = cpu_s(pids), time.monotonic()
+    cpu, began, at = cpu_s(pids), time.monotonic(), time.time()
+    before_runs = {run["id"] for run in runs(machine, "drop")}
     for path in files:
         shutil.move(path.with_suffix(".srt"), drops.incoming)
         shutil.move(path, drops.incoming)
@@ -116,12 +122,14 @@ def step(machine: Machine, folder: Path, count: int, before: int) -> None:
     once = ends == Counter((path.name, "done") for path in files)
     bundles = len(list((drops.root / "bundles").iterdir()))
     done = len(list((drops.root / "done").glob("*.wav")))
-    recorded = runs(machine, "recording")
+    recorded = Counter(run["state_name"] for run in runs(machine, "recording"))
+    new = [run for run in runs(machine, "drop") if run["id"] not in before_runs]
+    first_s = min(datetime.fromisoformat(run["start_time"]).timestamp() for run in new) - at - SETTLE_S
     right = once and bundles == done == before + count and recorded == Counter(Done=before + count)
     memory = " ".join(f"{peak_mb(pids[part]):>8}" for part in ("server", "worker", "watcher"))
     print(
-        f"{count:>6} {took_s:>9.0f} {took_s / count:>9.2f} {worked_s / count:>9.2f} {memory} "
-        f"{sum(runs(machine, 'drop').values()):>7} {'yes' if right else f'NO: {ends} {bundles} {done} {recorded}'}",
+        f"{count:>6} {first_s:>10.1f} {took_s:>9.0f} {took_s / count:>9.2f} {worked_s / count:>9.2f} {memory} "
+        f"{len(new):>7} {'yes' if right else f'NO: {ends} {bundles} {done} {recorded}'}",
         flush=True,
     )
 
@@ -135,7 +143,7 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=given.folder) as name, service(Path(name), given.at_once) as machine:
         print(
-            " files         s    s/file  cpu/file  server MB  worker MB  watcher MB  runs of drop  each exactly once",
+            " files  starts in         s    s/file  cpu/file  server MB  worker MB  watcher MB  drop runs  exactly once",
             flush=True,
         )
         before = 0
