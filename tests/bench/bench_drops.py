@@ -143,7 +143,7 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=given.folder) as name, service(Path(name), given.at_once) as machine:
         print(
-            " files  starts in         s    s/file  cpu/file  server MB  worker MB  watcher MB  drop runs  exactly once",
+            " files  starts in         s    s/file  cpu/file  server MB  worker MB  watcher MB  drop runs  once each",
             flush=True,
         )
         before = 0
