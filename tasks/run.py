@@ -31,6 +31,7 @@ from earwitness.errors import (
     ExitCode,
     PriceUnknown,
     RecordingGone,
+    ServerUnavailable,
     ServiceUnavailable,
     StorageError,
     UsageError,
@@ -255,6 +256,7 @@ class Run:
         Raises:
             ContractBroken: the stage gave wrong data, which says more about us than about the recording.
             StorageError: nothing else could be kept either.
+            ServerUnavailable: the stage did not get its turn, which says nothing about the recording.
             BudgetExceeded: there is no money for it, and it is not to be done for less: whoever pays has to say more.
                 Notes alone are missing then: what was heard was paid for.
             EarwitnessError: a bundle is made anew that has what the stage makes: it must not lose that.
@@ -273,7 +275,7 @@ class Run:
         except RecordingGone as error:
             self.warnings.append(f"{error.message} They show a waveform. {error.remedy}")
             return self.hope(pending.again({"film": None}))
-        except (ContractBroken, StorageError):
+        except (ContractBroken, StorageError, ServerUnavailable):
             raise
         except EarwitnessError as error:
             if pending.inputs.get("ranker") and isinstance(error, _NOT_ASKED):
