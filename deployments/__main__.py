@@ -1,4 +1,4 @@
-"""Make the work pools, queues and deployments on the server at `PREFECT_API_URL`; may be called again at any time.
+"""Make the pools, queues, limits and deployments on the server at `PREFECT_API_URL`; may be called again at any time.
 
     python -m deployments [runs at a time]
 

@@ -7,15 +7,21 @@ For schedules and priorities use a work pool and `prefect deploy --all` instead 
 """
 
 from prefect import serve
+from prefect.client.orchestration import get_client
 
 from earwitness.maintenance.options import MaintainOptions
 from flows.batch import process_batch
 from flows.maintain import maintain
 from flows.recording import process_recording
+from tasks.limits import make_limits
+
+_AT_ONCE = 2
 
 
 def main() -> None:
     """Serve until interrupted; two runs at a time at most, since the engines use every core."""
+    with get_client(sync_client=True) as client:
+        make_limits(client, _AT_ONCE)
     serve(
         process_recording.to_deployment(
             "recording",
@@ -34,7 +40,7 @@ def main() -> None:
                 "options": MaintainOptions(resume=2, clean_after_days=30, pending_s=900).model_dump(mode="json")
             },
         ),
-        limit=2,
+        limit=_AT_ONCE,
     )
 
 

@@ -32,6 +32,7 @@ from earwitness.errors import (
     Interrupted,
     PriceUnknown,
     RecordingGone,
+    ServerUnavailable,
     ServiceUnavailable,
     StorageError,
     UsageError,
@@ -257,6 +258,7 @@ class Run:
             ContractBroken: the stage gave wrong data, which says more about us than about the recording.
             StorageError: nothing else could be kept either.
             Interrupted: nobody wants the rest.
+            ServerUnavailable: the stage did not get its turn, which says nothing about the recording.
             BudgetExceeded: there is no money for it, and it is not to be done for less: whoever pays has to say more.
                 Notes alone are missing then: what was heard was paid for.
             EarwitnessError: a bundle is made anew that has what the stage makes: it must not lose that.
@@ -275,7 +277,7 @@ class Run:
         except RecordingGone as error:
             self.warnings.append(f"{error.message} They show a waveform. {error.remedy}")
             return self.hope(pending.again({"film": None}))
-        except (ContractBroken, StorageError, Interrupted):
+        except (ContractBroken, StorageError, ServerUnavailable, Interrupted):
             raise
         except EarwitnessError as error:
             if pending.inputs.get("ranker") and isinstance(error, _NOT_ASKED):

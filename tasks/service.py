@@ -1,4 +1,4 @@
-"""Work pools and queues of the service, as it needs them on Prefect's server."""
+"""Work pools, queues and limits of the service, as it needs them on Prefect's server."""
 
 from datetime import UTC, datetime
 
@@ -8,6 +8,7 @@ from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterNam
 from prefect.exceptions import ObjectNotFound
 
 from earwitness.local_service.service import UPKEEP_POOL, WORK_POOL
+from tasks.limits import make_limits
 from tasks.server import needing_the_server
 
 DEPLOYMENTS = ["recording", "drop", "batch", "sweep", "maintain", "health"]
@@ -18,6 +19,8 @@ QUEUES = {"high": 1, "normal": 5, "low": 9}
 
 def prepare_pools(at_once: int) -> bool:
     """Make what is not there yet, and set how many recordings may be processed at a time.
+
+    The limits of stages begin with that number, too; after that they are what people make of them.
 
     Returns:
         Whether the server knows our deployments, whatever version of them.
@@ -32,6 +35,7 @@ def prepare_pools(at_once: int) -> bool:
         for name, priority in QUEUES.items():
             if name not in there:  # people may have given it another priority
                 client.create_work_queue(name=name, priority=priority, work_pool_name=WORK_POOL)
+        make_limits(client, at_once)
         found = client.read_deployments(deployment_filter=DeploymentFilter(name=DeploymentFilterName(any_=DEPLOYMENTS)))
         return {deployment.name for deployment in found} == set(DEPLOYMENTS)
 

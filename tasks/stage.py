@@ -20,6 +20,7 @@ from earwitness.storage.remote import remote_store
 from earwitness.storage.sharing import share_waiting
 from earwitness.storage.store import disk_trouble
 from tasks.checkpoints import StageKey, local_checkpoints, local_policy
+from tasks.limits import slot_for
 
 log = logging.getLogger(__name__)
 
@@ -47,17 +48,16 @@ def stage(
             if remote := remote_store():
                 remote.check()  # there may be an answer that could not be read
                 share_waiting()  # what can't be shared would be computed on other machines once more
-            started, clock = datetime.now(UTC), time.perf_counter()
-            try:
-                result = function(*args, **kwargs)
-            except OSError as error:
-                if trouble := disk_trouble(error):
-                    raise trouble from error
-                raise
-            provenance = Provenance(
-                started_at=started.isoformat(timespec="seconds"), seconds=round(time.perf_counter() - clock, 3)
-            )
-            return result.sealed(provenance)
+            with slot_for(name):
+                started, clock = datetime.now(UTC), time.perf_counter()
+                try:
+                    result = function(*args, **kwargs)
+                except OSError as error:
+                    if trouble := disk_trouble(error):
+                        raise trouble from error
+                    raise
+                seconds = round(time.perf_counter() - clock, 3)
+            return result.sealed(Provenance(started_at=started.isoformat(timespec="seconds"), seconds=seconds))
 
         return task(
             name=name,

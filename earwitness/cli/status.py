@@ -27,6 +27,8 @@ def status(as_json: bool) -> int:
             f"drops     {drops.drop_folder}: {drops.waiting:,} wait, {drops.processing:,} are processed "
             f"({drops.at_work:,} at work), {drops.done:,} done, {drops.rejected:,} rejected"
         )
+        if drops.full:
+            click.echo("          as many as may be (--most) are processed: no others are taken until some have ended")
     if not state.ok:
         click.echo("→ earwitness up")
     return int(ExitCode.DONE if state.ok else ExitCode.UNAVAILABLE)

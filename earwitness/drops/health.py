@@ -6,7 +6,7 @@ from pathlib import Path
 
 from earwitness.drops.arrivals import files_below, is_companion
 from earwitness.drops.folder import DropFolder
-from earwitness.drops.watch import is_watched
+from earwitness.drops.watch import is_full, is_watched
 from earwitness.preflight import Check
 from earwitness.schema import Record
 
@@ -21,6 +21,7 @@ class DropState(Record):
     waiting: int
     oldest_waiting_s: float
     processing: int
+    full: bool
     at_work: int
     done: int
     rejected: int
@@ -38,6 +39,7 @@ def drop_state(root: Path) -> DropState:
         waiting=len(waiting),
         oldest_waiting_s=round(max(0.0, time.time() - min(waiting)), 1) if waiting else 0.0,
         processing=len(drops),
+        full=is_full(folder),
         at_work=sum(folder.is_in_hand(drop) for drop in drops),
         done=sum(entry.to == "done" for entry in entries),
         rejected=sum(entry.to == "rejected" for entry in entries),

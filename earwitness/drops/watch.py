@@ -18,6 +18,9 @@ RunState = Literal["waiting", "running", "cancelled"]
 TOGETHER, TOGETHER_BYTES = 20, 30_000_000
 """Small files that come at once are processed by one run: starting one takes longer than a minute of speech does."""
 
+_FULL = "full"
+"""A lock that the watcher has while files wait because of `most`: others see it, and it goes when the watcher dies."""
+
 
 class Office(Protocol):
     """Who has drops processed."""
@@ -50,6 +53,7 @@ class Watcher:
         self._pause_s = 0.0
         self._next_check = 0.0
         self._unreadable: set[str] = set()
+        self._held_back = self._said_full = False
 
     def look(self) -> int:
         """One look; how many drops were handed over. Troubles that may pass are told once, and waited out."""
@@ -62,8 +66,10 @@ class Watcher:
             if time.monotonic() >= self._next_check:
                 count += self.find_lost()
                 self._next_check = time.monotonic() + self.lost_s
+            self._held_back = False
             for together in _together(whole, _size):
                 count += self._hand_over(self._claim(together))
+            self._tell_full()
         except (Transient, StorageError) as error:
             self._rest(error)
         else:
@@ -104,6 +110,7 @@ class Watcher:
         room = self.most - len(self.folder.drops())
         for path in paths:
             if len(claimed) >= room:
+                self._held_back = True
                 break
             if drop := self.folder.claim(path, self.defaults):
                 claimed.append(drop)
@@ -131,6 +138,16 @@ class Watcher:
         if self._trouble:
             self.tell("going on")
         self._trouble, self._pause_s = "", 0.0
+
+    def _tell_full(self) -> None:
+        if self._held_back and not self._said_full:
+            self.folder.locks.try_acquire(_FULL, "me")
+            self.tell(f"full: {self.most:,} files are in processing (--most), so others wait in incoming")
+        elif self._said_full and not self._held_back:
+            if self.folder.locks.holds(_FULL, "me"):  # the sweep may look at the same time
+                self.folder.locks.release(_FULL, "me")
+            self.tell("no longer full")
+        self._said_full = self._held_back
 
     def _tell_unreadable(self) -> None:
         for path, why in self._arrivals.unreadable.items():
@@ -182,3 +199,8 @@ def watching(folder: DropFolder) -> Iterator[None]:
 def is_watched(folder: DropFolder) -> bool:
     """Whether a living process watches the folder."""
     return folder.locks.folder.is_dir() and not folder.locks.is_free("watcher")
+
+
+def is_full(folder: DropFolder) -> bool:
+    """Whether files wait in incoming because as many as may be are in processing."""
+    return folder.locks.folder.is_dir() and not folder.locks.is_free(_FULL)

@@ -174,6 +174,8 @@ class Service:
             "DO_NOT_TRACK": "1",
             _LOOK_OFTEN: "1",  # the default lets a dropped file wait for up to 10 s
             "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "2",
+            # the default forgets at a restart who holds slots of limits: they would never come back
+            "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
             "PREFECT_SERVER_DATABASE_TIMEOUT": "60",  # SQLite has one writer at a time; the default gives up after 10 s
             "EARWITNESS_PROJECT": str(root),
             "EARWITNESS_PYTHON": sys.executable,

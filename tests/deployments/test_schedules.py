@@ -119,6 +119,9 @@ def test_what_prefect_yaml_deploys(api: str, tmp_path: Path) -> None:
     queues = {queue["name"]: queue["priority"] for queue in ask("work_pools/earwitness/queues")}
     assert {**queues, "default": 0} == {"default": 0, "high": 1, "normal": 5, "low": 9}
     assert httpx.get(f"{api}/work_pools/earwitness", timeout=30).json()["concurrency_limit"] == 2
+    assert {limit["name"]: limit["limit"] for limit in ask("v2/concurrency_limits")} == {
+        f"earwitness-{stage}": 3 for stage in ("diarize", "transcribe", "align", "clip")
+    }  # as they were made: people may have changed them since
 
     assert {check.name: check.found for check in check_pools(api)} == {
         "work pool earwitness": "no worker serves it", "work pool earwitness-upkeep": "no worker serves it",

@@ -11,6 +11,7 @@ import pytest
 
 from earwitness.drops.arrivals import Arrivals, Patience, is_junk
 from earwitness.drops.folder import Drop, DropFolder
+from earwitness.drops.health import drop_state
 from earwitness.drops.watch import TOGETHER, TOGETHER_BYTES, RunState, Watcher, is_watched, watching
 from earwitness.drops.work import MAX_TRIES, Work, work_on
 from earwitness.errors import ExitCode, ServerUnavailable, UsageError
@@ -256,12 +257,22 @@ def test_no_more_than_wanted_are_taken(folder: DropFolder) -> None:
     office = Counter()
     for number in range(5):
         put(folder, f"{number}.wav")
-    watch = watcher(folder, office, most=2, lost_s=1000.0)
+    said: list[str] = []
+    watch = watcher(folder, office, most=2, lost_s=1000.0, tell=said.append)
     assert watch.look() == 2
     assert watch.look() == 0
+    assert drop_state(folder.root).full
     finish(folder, folder.drops()[0], result(Outcome.DONE))
     assert watch.look() == 1
     assert len(list(folder.incoming.iterdir())) == 2
+    for drop in folder.drops():
+        finish(folder, drop, result(Outcome.DONE))
+    assert watch.look() == 2
+    assert not drop_state(folder.root).full
+    assert [line for line in said if "full" in line] == [
+        "full: 2 files are in processing (--most), so others wait in incoming",
+        "no longer full",
+    ]
 
 
 def test_only_one_works_on_a_drop_and_only_one_watches(folder: DropFolder) -> None:

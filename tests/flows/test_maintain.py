@@ -369,6 +369,8 @@ def test_the_deployment_of_a_killed_run_starts_it_again(
     from prefect.client.schemas.actions import WorkPoolCreate
     from prefect.runner.storage import LocalStorage
 
+    from tasks.limits import make_limits
+
     monkeypatch.chdir(ROOT)
     (tmp_path / "call.wav").write_bytes(phone_call.read_bytes())
     (tmp_path / "call.stm").write_bytes(phone_call.with_suffix(".stm").read_bytes())
@@ -378,6 +380,7 @@ def test_the_deployment_of_a_killed_run_starts_it_again(
     }
     with client() as api:
         api.create_work_pool(WorkPoolCreate(name="local", type="process"), overwrite=True)
+        make_limits(api, 2)
     # as prefect.yaml does: without a pull step each run would first copy the project's folder, .venv and all
     recording: Any = Flow.from_source(LocalStorage(str(ROOT)), entrypoint="flows/recording.py:process_recording")
     made: Any = recording.to_deployment("again", tags=["earwitness"])
