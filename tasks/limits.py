@@ -54,6 +54,16 @@ def make_limits(client: SyncPrefectClient, at_once: int) -> None:
 
 
 @contextmanager
+def as_part_of(deployment: UUID | None) -> Iterator[None]:
+    """A block that works for a run of this deployment, or of none, which another process runs."""
+    token = _deployment_id.set(deployment)
+    try:
+        yield
+    finally:
+        _deployment_id.reset(token)
+
+
+@contextmanager
 def slot_for(stage: str) -> Iterator[None]:
     """A block that does the work of a heavy stage, when its turn has come.
 

@@ -25,6 +25,7 @@ from prefect.states import AwaitingRetry, Pending
 
 from earwitness.engines.supervisor import shutdown_engines
 from earwitness.interrupt import Interruption, current_interruption
+from tasks.limits import as_part_of
 from tasks.progress import StageEvent, listening
 
 EVENTS = "earwitness-{}"
@@ -118,6 +119,7 @@ def run_below(flow: Flow[..., Any], batch: str, key: str, **parameters: Any) -> 
     the other. What a worker that died has left is found by it.
     """
     with get_client(sync_client=True) as client:
+        deployment = client.read_flow_run(UUID(batch)).deployment_id
         task: Task[..., Any] = Task(name=flow.name, fn=flow.fn, version=flow.version)
         placeholder = client.create_task_run(task, UUID(batch), dynamic_key=key, name=key).id
         below = FlowRunFilter(parent_task_run_id=FlowRunFilterParentTaskRunId(any_=[placeholder]))
@@ -133,6 +135,7 @@ def run_below(flow: Flow[..., Any], batch: str, key: str, **parameters: Any) -> 
                 tags=TagsContext.get().current_tags,
                 parent_task_run_id=placeholder,
             )
-    state: Any = run_flow(flow, flow_run=run, parameters=parameters, return_type="state")
+    with as_part_of(deployment):  # its stages take slots as those of the batch do
+        state: Any = run_flow(flow, flow_run=run, parameters=parameters, return_type="state")
     assert isinstance(state, State)
     return state

@@ -25,7 +25,7 @@ from earwitness.errors import EngineFailed, Interrupted, ServerUnavailable
 from earwitness.interrupt import Interruption, current_interruption
 from earwitness.options import Limits
 from earwitness.schema import StageResult
-from tasks.limits import HEAVY, limit_of, make_limits, slot_for
+from tasks.limits import HEAVY, as_part_of, limit_of, make_limits, slot_for
 from tasks.stage import failure_of, on_this_machine, stage
 from tests.runs import wait_until
 
@@ -245,6 +245,13 @@ def test_a_server_that_is_away_is_waited_for(api: SyncPrefectClient, monkeypatch
     monkeypatch.setattr(httpx.HTTPTransport, "handle_request", fail_thrice)
     copy_context().run(scene, 600)
     assert next(failures, None) is None
+
+
+def test_work_for_a_deployed_run_of_another_process_takes_slots_too(api: SyncPrefectClient) -> None:
+    with as_part_of(uuid4()), slot_for("clip"):
+        assert taken(api) == 1
+    with as_part_of(None), slot_for("clip"):
+        assert taken(api) == 0
 
 
 def test_limits_that_people_have_changed_are_left_alone(api: SyncPrefectClient) -> None:
