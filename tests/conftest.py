@@ -69,6 +69,12 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     return folder
 
 
+@pytest.fixture(autouse=True)
+def nobody_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line, once called in this process, would end it some seconds after a test's run is interrupted."""
+    monkeypatch.setattr("earwitness.interrupt._told", [])
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The evaluation recordings; tests that need them skip where they are not."""

@@ -11,21 +11,25 @@ from urllib.request import Request, urlopen
 from earwitness.local_service.service import UPKEEP_POOL, WORK_POOL
 from earwitness.preflight import Check
 
+LIMITS = "earwitness-"
+"""What the names of the limits of stages begin with."""
 _ANSWER_S = 3.0
 _START = "Start one: earwitness up, or prefect worker start --pool {}."
 _IN_THE_UI = "Resume it in Prefect's UI, or find out who paused it."
 
 
 def check_pools(address: str) -> Iterator[Check]:
-    """As `check_machine` does it: pools, workers, queues and limits; one line where nothing is deployed.
+    """As `check_machine` does it: pools, workers, queues, limits of stages; one line where nothing is deployed.
 
     Args:
         address: of the API, such as http://127.0.0.1:4200/api; the key of `PREFECT_API_AUTH_STRING` or
             `PREFECT_API_KEY` is used where there is one.
     """
     try:
-        for name in (WORK_POOL, UPKEEP_POOL):
-            yield from _pool(address, name)
+        deployed = [*_pool(address, WORK_POOL), *_pool(address, UPKEEP_POOL)]
+        yield from deployed
+        if len(deployed) > 1:
+            yield _limits(address)
     except (URLError, OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or type(error).__name__
         yield Check(name="work pools", state="warn", found=f"can't be asked for ({reason})", remedy="See its log.")
@@ -64,6 +68,22 @@ def _pool(address: str, name: str) -> Iterator[Check]:
         found=problem or f"{online} {'worker' if online == 1 else 'workers'}{at_once}",
         remedy=remedy,
     )
+
+
+def _limits(address: str) -> Check:
+    limits = {
+        limit["name"]: limit
+        for limit in _ask(f"{address}/v2/concurrency_limits/filter", {})
+        if limit["name"].startswith(LIMITS)
+    }
+    shut = sorted(name for name, limit in limits.items() if limit["active"] and not limit["limit"])
+    problem, remedy = "", ""
+    if not limits:
+        problem, remedy = "none: runs of deployments will fail", "Make them: earwitness up, or python -m deployments."
+    elif shut:
+        problem, remedy = f"no slots: {', '.join(shut)}", f"Raise it: prefect gcl update {shut[0]} --limit 2."
+    said = ", ".join(f"{name.removeprefix(LIMITS)} {limit['limit']}" for name, limit in sorted(limits.items()))
+    return Check(name="limits of stages", state="warn" if problem else "ok", found=problem or said, remedy=remedy)
 
 
 def _ask(url: str, body: Mapping[str, Any] | None = None) -> Any:

@@ -125,6 +125,7 @@ def test_what_prefect_yaml_deploys(api: str, tmp_path: Path) -> None:
 
     assert {check.name: check.found for check in check_pools(api)} == {
         "work pool earwitness": "no worker serves it", "work pool earwitness-upkeep": "no worker serves it",
+        "limits of stages": "align 3, clip 3, diarize 3, transcribe 3",
     }  # fmt: skip
     httpx.patch(f"{api}/work_pools/earwitness", json={"is_paused": True}, timeout=30).raise_for_status()
     assert next(check_pools(api)).found == "it is paused"
