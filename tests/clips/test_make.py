@@ -197,7 +197,7 @@ def test_a_bad_file_is_made_once_more_and_never_published(
 
 def test_letters_that_no_font_has_are_not_drawn_as_boxes(phone_call: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("matplotlib.font_manager.findSystemFonts", list)
-    strange = [replace(u, words=tuple(replace(w, text="世界") for w in u.words), text="世界") for u in call()]
+    strange = [replace(u, words=tuple(replace(w, text="ꦗꦮ") for w in u.words), text="ꦗꦮ") for u in call()]
     settings = ClipSettings(count=1, min_s=12, max_s=60, video=True, presets=("square",))
     result = make_clips(phone_call, strange, SPEAKERS, None, settings, choose_clip_maker())
     assert [clip.preset for clip in result.listing.clips] == ["audio"]

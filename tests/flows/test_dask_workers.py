@@ -227,12 +227,13 @@ def test_workers_of_its_own_end_with_the_batch(
 ) -> None:
     broken = tmp_path / "broken.wav"
     broken.write_text("no sound at all")
+    others = {child.pid for child in multiprocessing.active_children()}  # engines of other tests
     batch, (result,) = run_batch([broken], tmp_path / "out", workers="dask:1")
     assert result.outcome is Outcome.FAILED
     assert result.error
     assert result.error.code == "bad-recording"
     assert set(recordings_of(batch)) == {"broken.wav"}
-    assert multiprocessing.active_children() == []
+    assert {child.pid for child in multiprocessing.active_children()} <= others
 
 
 def test_what_is_remembered_is_not_spread(prefect_server: None, tmp_path: Path) -> None:
