@@ -262,7 +262,9 @@ class ClipSettings(StageSettings):
     )
     background: str = Field(default="#14161C", pattern=COLOUR, description="ground of the picture, as #RRGGBB")
     artwork: Path | None = Field(default=None, description="JPEG, PNG or WebP picture and ground of upright clips")
-    font: Path | None = Field(default=None, description=".ttf or .otf, for captions; empty: DejaVu Sans (no Chinese)")
+    font: Path | None = Field(
+        default=None, description=".ttf or .otf, for captions; empty: DejaVu Sans, or Noto Sans (extra cjk)"
+    )
 
     @field_validator("presets")
     @classmethod

@@ -23,7 +23,7 @@ from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from earwitness.errors import ServerUnavailable
 from earwitness.interrupt import stop_if_interrupted
-from earwitness.local_service.pools import LIMITS
+from earwitness.local_service.service import LIMIT_PREFIX
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ _TAKEN, _TOO_SMALL, _FOR_GOOD = 423, 422, (401, 403, 404)
 
 def limit_of(stage: str) -> str:
     """The name of a stage's limit on the server."""
-    return f"{LIMITS}{stage}"
+    return f"{LIMIT_PREFIX}{stage}"
 
 
 def make_limits(client: SyncPrefectClient, at_once: int) -> None:

@@ -17,13 +17,10 @@ QUEUES = {"high": 1, "normal": 5, "low": 9}
 """The queue with the lowest number is served first."""
 
 
-def prepare_pools(at_once: int) -> bool:
+def prepare_pools(at_once: int) -> None:
     """Make what is not there yet, and set how many recordings may be processed at a time.
 
     The limits of stages begin with that number, too; after that they are what people make of them.
-
-    Returns:
-        Whether the server knows our deployments, whatever version of them.
 
     Raises:
         ServerUnavailable: the server does not answer.
@@ -36,8 +33,17 @@ def prepare_pools(at_once: int) -> bool:
             if name not in there:  # people may have given it another priority
                 client.create_work_queue(name=name, priority=priority, work_pool_name=WORK_POOL)
         make_limits(client, at_once)
+
+
+def knows_deployments() -> bool:
+    """Whether the server has all deployments of prefect.yaml, whatever version of them.
+
+    Raises:
+        ServerUnavailable: the server does not answer.
+    """
+    with needing_the_server(), get_client(sync_client=True) as client:
         found = client.read_deployments(deployment_filter=DeploymentFilter(name=DeploymentFilterName(any_=DEPLOYMENTS)))
-        return {deployment.name for deployment in found} == set(DEPLOYMENTS)
+    return {deployment.name for deployment in found} == set(DEPLOYMENTS)
 
 
 def look_for_killed_runs() -> None:

@@ -25,7 +25,7 @@ def status(as_json: bool) -> int:
     if drops := state.drops:
         click.echo(
             f"drops     {drops.drop_folder}: {drops.waiting:,} wait, {drops.processing:,} are processed "
-            f"({drops.at_work:,} at work), {drops.done:,} done, {drops.rejected:,} rejected"
+            f"({drops.in_hand:,} in the hands of runs), {drops.done:,} done, {drops.rejected:,} rejected"
         )
         if drops.full:
             click.echo("          as many as may be (--most) are processed: no others are taken until some have ended")

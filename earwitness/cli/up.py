@@ -41,9 +41,10 @@ def up(folder: Path | None, watch_options: tuple[str, ...], port: int | None, at
 
 def _prepare(at_once: int) -> bool:
     import tasks  # noqa: F401 - sets what Prefect reads when it is imported
-    from tasks.service import prepare_pools
+    from tasks.service import knows_deployments, prepare_pools
 
-    return prepare_pools(at_once)
+    prepare_pools(at_once)
+    return knows_deployments()
 
 
 def _see_to_killed() -> None:

@@ -22,7 +22,7 @@ class DropState(Record):
     oldest_waiting_s: float
     processing: int
     full: bool
-    at_work: int
+    in_hand: int
     done: int
     rejected: int
 
@@ -40,7 +40,7 @@ def drop_state(root: Path) -> DropState:
         oldest_waiting_s=round(max(0.0, time.time() - min(waiting)), 1) if waiting else 0.0,
         processing=len(drops),
         full=is_full(folder),
-        at_work=sum(folder.is_in_hand(drop) for drop in drops),
+        in_hand=sum(folder.is_in_hand(drop) for drop in drops),
         done=sum(entry.to == "done" for entry in entries),
         rejected=sum(entry.to == "rejected" for entry in entries),
     )

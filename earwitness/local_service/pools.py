@@ -8,11 +8,9 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-from earwitness.local_service.service import UPKEEP_POOL, WORK_POOL
+from earwitness.local_service.service import LIMIT_PREFIX, UPKEEP_POOL, WORK_POOL
 from earwitness.preflight import Check
 
-LIMITS = "earwitness-"
-"""What the names of the limits of stages begin with."""
 _ANSWER_S = 3.0
 _START = "Start one: earwitness up, or prefect worker start --pool {}."
 _IN_THE_UI = "Resume it in Prefect's UI, or find out who paused it."
@@ -74,7 +72,7 @@ def _limits(address: str) -> Check:
     limits = {
         limit["name"]: limit
         for limit in _ask(f"{address}/v2/concurrency_limits/filter", {})
-        if limit["name"].startswith(LIMITS)
+        if limit["name"].startswith(LIMIT_PREFIX)
     }
     shut = sorted(name for name, limit in limits.items() if limit["active"] and not limit["limit"])
     problem, remedy = "", ""
@@ -82,7 +80,7 @@ def _limits(address: str) -> Check:
         problem, remedy = "none: runs of deployments will fail", "Make them: earwitness up, or python -m deployments."
     elif shut:
         problem, remedy = f"no slots: {', '.join(shut)}", f"Raise it: prefect gcl update {shut[0]} --limit 2."
-    said = ", ".join(f"{name.removeprefix(LIMITS)} {limit['limit']}" for name, limit in sorted(limits.items()))
+    said = ", ".join(f"{name.removeprefix(LIMIT_PREFIX)} {limit['limit']}" for name, limit in sorted(limits.items()))
     return Check(name="limits of stages", state="warn" if problem else "ok", found=problem or said, remedy=remedy)
 
 

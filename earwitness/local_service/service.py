@@ -23,6 +23,8 @@ from earwitness.storage.locks import locked
 from earwitness.storage.whole import write_whole
 
 WORK_POOL, UPKEEP_POOL = "earwitness", "earwitness-upkeep"
+LIMIT_PREFIX = "earwitness-"
+"""What the names of the limits of stages begin with."""
 PARTS = ("server", "worker", "upkeep", "watcher")
 """In the order in which they are started."""
 _START_S = 240.0
