@@ -9,9 +9,9 @@ from earwitness.money.budget import UNITS, Measure, machine_limits
 from earwitness.money.ledger import WARN_AT, Ledger
 from earwitness.money.paying import open_account
 from earwitness.money.prices import dollars
-from earwitness.options import SummarizeSettings
 from earwitness.preflight import Check
 from earwitness.services.chat_model import address_of
+from earwitness.settings import SummarizeSettings
 
 _CHAT = (
     ("OpenAI and its like", "OPENAI_API_KEY", "OPENAI_BASE_URL", None),

@@ -3,7 +3,7 @@
 from earwitness.audio.facts import Preprocessed
 from earwitness.engines.engine import EngineUse
 from earwitness.engines.supervisor import run_supervised
-from earwitness.options import AlignSettings
+from earwitness.settings import AlignSettings
 from earwitness.speech.segments import Transcribed
 from earwitness.speech.turns import Diarized
 from earwitness.tracks.align import align_tracks, labels_of

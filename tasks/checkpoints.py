@@ -19,8 +19,8 @@ from earwitness.archive.findings import Findings
 from earwitness.engines.engine import EngineUse
 from earwitness.home import checkpoints_path, locks_path
 from earwitness.interrupt import stop_if_interrupted
-from earwitness.options import StageSettings
 from earwitness.schema import StageResult, digest_of
+from earwitness.settings import StageSettings
 from earwitness.storage.checkpoints import read_checkpoint
 from earwitness.storage.locks import POLL_S, FileLocks
 from earwitness.storage.sharing import keep_checkpoint

@@ -9,7 +9,8 @@ from earwitness.engines.engine import EngineUse
 from earwitness.job import Job
 from earwitness.money.paying import account_of, with_receipts
 from earwitness.notes.notes import Summarized
-from earwitness.options import ClipSettings, Profile
+from earwitness.options import Profile
+from earwitness.settings import ClipSettings
 from earwitness.speech.turns import Diarized
 from earwitness.words.cast import Speaker
 from earwitness.words.transcript import Aligned, read_words, utterances_of

@@ -3,7 +3,7 @@
 from earwitness.audio.facts import Preprocessed
 from earwitness.engines.engine import EngineUse
 from earwitness.engines.supervisor import run_supervised
-from earwitness.options import DiarizeSettings
+from earwitness.settings import DiarizeSettings
 from earwitness.speech.diarize import diarize as find_speakers
 from earwitness.speech.turns import Diarized
 from earwitness.tracks.diarize import diarize_tracks

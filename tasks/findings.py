@@ -6,7 +6,7 @@ from earwitness.archive.findings import Findings
 from earwitness.audio.facts import ListeningCopy, Preprocessed, Validated
 from earwitness.clips.clip import Clipped
 from earwitness.notes.notes import Summarized
-from earwitness.options import StageSettings, VoiceSettings
+from earwitness.settings import StageSettings, VoiceSettings
 from earwitness.show.make import Shown
 from earwitness.speech.segments import Transcribed
 from earwitness.speech.turns import Diarized

@@ -5,7 +5,7 @@ from pathlib import Path
 from earwitness.audio.facts import ListeningCopy, Validated
 from earwitness.audio.listen import make_listening_copy
 from earwitness.engines.engine import EngineUse
-from earwitness.options import ListenSettings
+from earwitness.settings import ListenSettings
 from earwitness.tracks.facts import TracksValidated
 from tasks.progress import stage_progress
 from tasks.stage import stage

@@ -4,7 +4,7 @@ from earwitness.audio.facts import Preprocessed, Validated
 from earwitness.audio.preprocess import preprocess as make_speech_copy
 from earwitness.engines.engine import EngineUse
 from earwitness.engines.supervisor import run_supervised
-from earwitness.options import PreprocessSettings
+from earwitness.settings import PreprocessSettings
 from earwitness.tracks.facts import TracksValidated
 from earwitness.tracks.preprocess import preprocess_tracks
 from tasks.contracts import hold_to_contract

@@ -4,7 +4,7 @@ from earwitness.audio.facts import ListeningCopy, Preprocessed
 from earwitness.clips.brand import Artwork, artwork_of
 from earwitness.engines.engine import EngineUse
 from earwitness.notes.notes import Summarized
-from earwitness.options import ShowSettings
+from earwitness.settings import ShowSettings
 from earwitness.show.make import Shown, choose_show_maker, make_show
 from earwitness.words.cast import Speaker
 from earwitness.words.transcript import Aligned, read_words, utterances_of

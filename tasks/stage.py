@@ -14,8 +14,8 @@ from prefect.context import TaskRunContext
 from prefect.states import get_state_exception
 
 from earwitness.errors import Transient
-from earwitness.options import Limits
 from earwitness.schema import Provenance, StageResult
+from earwitness.settings import Limits
 from earwitness.storage.remote import remote_store
 from earwitness.storage.sharing import share_waiting
 from earwitness.storage.store import disk_trouble

@@ -5,8 +5,9 @@ from earwitness.memory.memory import Memory
 from earwitness.money.paying import account_of, with_receipts
 from earwitness.notes.notes import Summarized
 from earwitness.notes.write import write_notes
-from earwitness.options import Profile, SummarizeSettings
+from earwitness.options import Profile
 from earwitness.services import keys
+from earwitness.settings import SummarizeSettings
 from earwitness.words.cast import Cast, Speaker
 from earwitness.words.transcript import Aligned, read_words, utterances_of
 from tasks.contracts import hold_to_contract

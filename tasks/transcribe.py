@@ -8,7 +8,7 @@ from earwitness.audio.facts import Preprocessed
 from earwitness.engines.engine import EngineUse
 from earwitness.engines.supervisor import run_supervised
 from earwitness.money.paying import account_of, with_receipts
-from earwitness.options import TranscribeSettings
+from earwitness.settings import TranscribeSettings
 from earwitness.speech.segments import Transcribed
 from earwitness.speech.transcribe import transcribe as find_words
 from earwitness.tracks.facts import TracksPreprocessed

@@ -5,7 +5,7 @@ from pathlib import Path
 from earwitness.audio.facts import Validated
 from earwitness.audio.validate import validate_recording
 from earwitness.engines.engine import EngineUse
-from earwitness.options import ValidateSettings
+from earwitness.settings import ValidateSettings
 from earwitness.tracks.facts import Layout
 from earwitness.tracks.measure import validate_tracks
 from tasks.contracts import hold_to_contract

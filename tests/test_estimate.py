@@ -6,9 +6,10 @@ import pytest
 
 from earwitness.engines.engine import EngineUse
 from earwitness.estimate import estimate
-from earwitness.options import ClipSettings, Profile, RunOptions, SummarizeSettings, TranscribeSettings
+from earwitness.options import Profile, RunOptions
 from earwitness.profiles import resolve
 from earwitness.result import Estimate
+from earwitness.settings import ClipSettings, SummarizeSettings, TranscribeSettings
 from earwitness.speech import assemblyai_recogniser, openai_recogniser
 from tests.archive.factory import make_findings
 

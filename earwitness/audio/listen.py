@@ -20,8 +20,8 @@ from earwitness.audio.peaks import TRUE_PEAK_DBTP, crests, dbtp, true_peak
 from earwitness.audio.preprocess import measure_speech
 from earwitness.audio.quality import speech_level_dbfs
 from earwitness.engines.engine import EngineUse
-from earwitness.options import ListenSettings
 from earwitness.progress import Progress, no_progress, part_of
+from earwitness.settings import ListenSettings
 from earwitness.storage.store import keep, workspace
 
 MAX_PEAKS = 2_000

@@ -13,8 +13,8 @@ from earwitness.audio.ffmpeg import run, source
 from earwitness.audio.measure import Meter
 from earwitness.audio.pcm import iter_speech, speech_duration_ms
 from earwitness.audio.quality import Reading, assess, speech_level_dbfs
-from earwitness.options import PreprocessSettings, ValidateSettings
 from earwitness.progress import Progress, no_progress, part_of
+from earwitness.settings import PreprocessSettings, ValidateSettings
 from earwitness.storage.store import keep, workspace
 
 _BLOCK_S = 1.6

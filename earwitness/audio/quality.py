@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Literal
 
 from earwitness.audio.facts import IssueCode, Metrics, Quality, QualityIssue, Verdict
-from earwitness.options import ValidateSettings
+from earwitness.settings import ValidateSettings
 
 Severity = Literal["info", "warning", "serious"]
 

@@ -15,8 +15,8 @@ from earwitness.audio.measure import Measured
 from earwitness.audio.probe import Probed, probe
 from earwitness.audio.quality import Reading, assess
 from earwitness.errors import BadRecording, EarwitnessError, UsageError
-from earwitness.options import ValidateSettings
 from earwitness.progress import Progress, no_progress, part_of
+from earwitness.settings import ValidateSettings
 from earwitness.storage.store import keep, sha256_file, workspace
 
 _LOST_ENOUGH = 0.01

@@ -11,7 +11,8 @@ from earwitness.errors import BudgetExceeded, PriceUnknown
 from earwitness.money.cheaper import cheaper
 from earwitness.money.paying import PAID, charged_to, open_account, spent_on
 from earwitness.money.prices import MICRO, dollars
-from earwitness.options import Profile, SummarizeSettings, read_options
+from earwitness.options import Profile, read_options
+from earwitness.settings import SummarizeSettings
 
 
 @click.command()

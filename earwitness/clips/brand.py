@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from earwitness.errors import UsageError
-from earwitness.options import ClipSettings
 from earwitness.schema import Record
+from earwitness.settings import ClipSettings
 from earwitness.storage.store import sha256_file
 
 if TYPE_CHECKING:

@@ -20,7 +20,8 @@ from earwitness.clips.telling import context_lacking, description_of, hashtags_f
 from earwitness.clips.units import Unit, span_of, straddled, units_of, units_of_turns
 from earwitness.corrections.corrections import ClipEdges
 from earwitness.notes.notes import Notes
-from earwitness.options import ClipSettings, Profile
+from earwitness.options import Profile
+from earwitness.settings import ClipSettings
 from earwitness.speech.turns import Turn
 from earwitness.words.cast import Speaker
 from earwitness.words.formats import clock_text

@@ -11,7 +11,7 @@ from earwitness.clips.presets import limits_s
 from earwitness.clips.units import Unit, span_of, straddled, units_of, units_of_turns
 from earwitness.corrections.corrections import ClipEdges, Corrections
 from earwitness.errors import UsageError
-from earwitness.options import ClipSettings
+from earwitness.settings import ClipSettings
 from earwitness.words.transcript import utterances_of
 
 _CUT_MS = 700

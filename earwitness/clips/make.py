@@ -37,8 +37,9 @@ from earwitness.clips.units import Unit, units_of
 from earwitness.corrections.corrections import ClipEdges
 from earwitness.engines.engine import EngineUse
 from earwitness.notes.notes import Notes
-from earwitness.options import ClipSettings, Profile
+from earwitness.options import Profile
 from earwitness.progress import Progress, no_progress
+from earwitness.settings import ClipSettings
 from earwitness.speech.turns import Turn
 from earwitness.storage.store import FileRef, keep, workspace
 from earwitness.words.cast import Speaker

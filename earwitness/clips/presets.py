@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from earwitness.errors import UsageError
-from earwitness.options import ClipSettings
+from earwitness.settings import ClipSettings
 
 
 @dataclass(frozen=True, slots=True)

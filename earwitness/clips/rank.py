@@ -19,7 +19,8 @@ from earwitness.engines.engine import EngineUse
 from earwitness.errors import EngineUnavailable, printable
 from earwitness.notes.sentences import count_words, split_sentences
 from earwitness.notes.wording import ADDRESSES_WRITER, OPENERS
-from earwitness.options import ClipSettings, RunOptions, SummarizeSettings
+from earwitness.options import RunOptions
+from earwitness.settings import ClipSettings, SummarizeSettings
 
 MANY = 3
 """The model is handed so many times the clips that are wanted."""

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from earwitness.engines.engine import EngineUse
 from earwitness.errors import BudgetExceeded, EngineUnavailable, PriceUnknown
 from earwitness.money.budget import Budget
-from earwitness.options import SummarizeSettings, TranscribeSettings
+from earwitness.settings import SummarizeSettings, TranscribeSettings
 
 _ENGINES = frozenset({"whisperx", "bundled"})
 

@@ -11,8 +11,9 @@ from earwitness.clips.units import Unit
 from earwitness.engines.engine import EngineUse
 from earwitness.errors import BadTranscript
 from earwitness.money.prices import MICRO, Usage, cost_of
-from earwitness.options import ClipSettings, RunOptions
+from earwitness.options import RunOptions
 from earwitness.result import StageCost
+from earwitness.settings import ClipSettings
 from earwitness.speech.second_hearing import MOST_SHARE
 from earwitness.words.cast import Speaker
 from earwitness.words.transcript import Utterance

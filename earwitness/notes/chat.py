@@ -23,10 +23,11 @@ from earwitness.notes.parts import Part, cut, lines_of
 from earwitness.notes.sentences import count_words
 from earwitness.notes.summarize import summarize, usual_length
 from earwitness.notes.titles import joined, shortened, telling_phrases
-from earwitness.options import Profile, SummarizeSettings
+from earwitness.options import Profile
 from earwitness.profiles import read_profile
 from earwitness.progress import Progress, no_progress
 from earwitness.services.chat_model import ChatModel
+from earwitness.settings import SummarizeSettings
 from earwitness.words.cast import Cast, Speaker
 from earwitness.words.naming import shown_name
 from earwitness.words.transcript import Utterance

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from earwitness.money.prices import Usage, cost_of
 from earwitness.notes.chat import questions_for
-from earwitness.options import Profile, SummarizeSettings
+from earwitness.options import Profile
 from earwitness.services.chat_model import address_of, provider_of
+from earwitness.settings import SummarizeSettings
 from earwitness.words.cast import Cast, Speaker
 from earwitness.words.transcript import Utterance
 

@@ -11,8 +11,9 @@ from earwitness.memory.settings import MemorySettings
 from earwitness.notes.notes import Notes, Summarized
 from earwitness.notes.summarize import choose_writer
 from earwitness.notes.write import write_notes
-from earwitness.options import Profile, RunOptions, SummarizeSettings
+from earwitness.options import Profile, RunOptions
 from earwitness.profiles import resolve
+from earwitness.settings import SummarizeSettings
 from earwitness.speech.sidecar import read_transcript
 from earwitness.storage.store import sha256_file
 from earwitness.words.cast import Speaker, load_cast

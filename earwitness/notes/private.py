@@ -16,7 +16,7 @@ from earwitness.notes.merging import abstract_of
 from earwitness.notes.notes import Claim, Label, Notes, PlayersNotes, Section
 from earwitness.notes.sentences import terms
 from earwitness.notes.wording import FUNCTION_WORDS
-from earwitness.options import SummarizeSettings
+from earwitness.settings import SummarizeSettings
 from earwitness.spans import parse_slice
 from earwitness.words.cast import Cast, Speaker
 from earwitness.words.transcript import Utterance

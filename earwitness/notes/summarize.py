@@ -17,9 +17,10 @@ from earwitness.notes.story import tell
 from earwitness.notes.support import Known, is_supported
 from earwitness.notes.titles import joined, shortened, telling_phrases
 from earwitness.notes.wording import DECISION, FIRST_PERSON, FUNCTION_WORDS, RULES_TALK, obligation
-from earwitness.options import Profile, SummarizeSettings
+from earwitness.options import Profile
 from earwitness.profiles import read_profile
 from earwitness.progress import Progress, no_progress
+from earwitness.settings import SummarizeSettings
 from earwitness.words.cast import Cast, Speaker
 from earwitness.words.naming import shown_name
 from earwitness.words.punctuation import closed

@@ -11,9 +11,10 @@ from earwitness.memory.memory import Memory
 from earwitness.notes.notes import Notes, Summarized
 from earwitness.notes.private import Censor, players_version, private_ids, secrets_of
 from earwitness.notes.summarize import choose_writer, summarize
-from earwitness.options import Profile, SummarizeSettings
+from earwitness.options import Profile
 from earwitness.profiles import read_profile
 from earwitness.progress import Progress, no_progress
+from earwitness.settings import SummarizeSettings
 from earwitness.words.cast import Cast, Speaker
 from earwitness.words.naming import vocabulary
 from earwitness.words.transcript import Utterance

@@ -17,10 +17,10 @@ from earwitness.engines.hub import Availability
 from earwitness.errors import EarwitnessError, EngineFailed, EngineUnavailable, ServiceUnavailable, printable
 from earwitness.money.paying import Answer, Charge
 from earwitness.money.prices import Usage
-from earwitness.options import SummarizeSettings
 from earwitness.services.calls import call_once
 from earwitness.services.hosted import asked_to_wait, may_be_asked
 from earwitness.services.keys import key_called
+from earwitness.settings import SummarizeSettings
 
 OPENAI = "https://api.openai.com/v1"
 ANTHROPIC = "https://api.anthropic.com"

@@ -13,9 +13,9 @@ from earwitness.checks.finding import errors_of
 from earwitness.checks.show import check_episode
 from earwitness.engines.engine import EngineUse
 from earwitness.notes.notes import Notes
-from earwitness.options import ShowSettings
 from earwitness.progress import Progress, no_progress, part_of
 from earwitness.schema import StageResult
+from earwitness.settings import ShowSettings
 from earwitness.show.chapters import Mark, add_table_of_contents, ffmetadata, json_chapters, marks_of
 from earwitness.show.episode import WITHIN_LU, encode_episode, make_cover, sound_of, wanted_lufs
 from earwitness.show.notes import show_notes_html, show_notes_markdown

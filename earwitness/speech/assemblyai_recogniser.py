@@ -18,11 +18,11 @@ from earwitness.engines.hub import Availability
 from earwitness.errors import EarwitnessError, EngineFailed, EngineUnavailable, ServiceUnavailable
 from earwitness.money.paying import Answer, Charge
 from earwitness.money.prices import Usage
-from earwitness.options import TranscribeSettings
 from earwitness.progress import Progress, no_progress
 from earwitness.services.breaker import is_outage
 from earwitness.services.calls import OrderGone, order_once
 from earwitness.services.hosted import asked_to_wait, may_be_asked
+from earwitness.settings import TranscribeSettings
 from earwitness.spans import Span
 from earwitness.speech.heard import Heard
 from earwitness.speech.hosted import MOST_NAMES, alone, number_of, text_of, write_piece

@@ -15,8 +15,8 @@ import numpy as np
 from earwitness.audio.facts import SPEECH_RATE_HZ
 from earwitness.audio.pcm import read_speech
 from earwitness.engines.weights import weights_id
-from earwitness.options import TranscribeSettings
 from earwitness.progress import Progress, no_progress
+from earwitness.settings import TranscribeSettings
 from earwitness.spans import Span
 from earwitness.speech.heard import Heard
 from earwitness.speech.segments import RoughWord, Segment, SkippedSpan

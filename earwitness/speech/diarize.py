@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from earwitness.engines.engine import EngineUse
 from earwitness.engines.hub import Availability, model_available
 from earwitness.errors import EngineUnavailable, UsageError
-from earwitness.options import DiarizeSettings
 from earwitness.progress import Progress, no_progress
+from earwitness.settings import DiarizeSettings
 from earwitness.speech import campplus
 from earwitness.speech.turns import Diarized, Turn
 from earwitness.storage.store import FileRef, keep, workspace

@@ -16,10 +16,10 @@ from earwitness.engines.peek import literal
 from earwitness.errors import EarwitnessError, EngineFailed, EngineUnavailable, ServiceUnavailable
 from earwitness.money.paying import Answer, Charge
 from earwitness.money.prices import Usage
-from earwitness.options import TranscribeSettings
 from earwitness.progress import Progress, no_progress
 from earwitness.services.calls import call_once
 from earwitness.services.hosted import asked_to_wait, may_be_asked
+from earwitness.settings import TranscribeSettings
 from earwitness.spans import Span
 from earwitness.speech.heard import Heard
 from earwitness.speech.hosted import MOST_NAMES, alone, number_of, text_of, write_piece

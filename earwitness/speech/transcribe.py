@@ -8,8 +8,8 @@ from earwitness.engines.engine import EngineUse
 from earwitness.engines.hub import Availability
 from earwitness.engines.weights import weights_id
 from earwitness.errors import EngineUnavailable
-from earwitness.options import TranscribeSettings
 from earwitness.progress import Progress, no_progress, part_of
+from earwitness.settings import TranscribeSettings
 from earwitness.spans import Span
 from earwitness.speech.doubts import find_doubts, in_order
 from earwitness.speech.heard import Heard

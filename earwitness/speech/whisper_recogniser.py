@@ -15,8 +15,8 @@ from earwitness.engines.hub import Availability, fetching, model_available
 from earwitness.engines.peek import literal
 from earwitness.engines.quiet import import_speech_library
 from earwitness.errors import EngineUnavailable
-from earwitness.options import TranscribeSettings
 from earwitness.progress import Progress, no_progress, part_of
+from earwitness.settings import TranscribeSettings
 from earwitness.spans import Span
 from earwitness.speech.heard import Heard
 from earwitness.speech.languages import LanguageSample, majority

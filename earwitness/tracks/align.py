@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from earwitness.engines.engine import EngineUse
-from earwitness.options import AlignSettings
 from earwitness.progress import Progress, naming, no_progress, part_of
+from earwitness.settings import AlignSettings
 from earwitness.speech.segments import Segment, Transcribed
 from earwitness.speech.turns import Diarized
 from earwitness.tracks.facts import SpokenTrack, TracksPreprocessed

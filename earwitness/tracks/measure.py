@@ -11,8 +11,8 @@ from earwitness.audio.probe import probe
 from earwitness.audio.quality import Reading, assess
 from earwitness.audio.validate import validate_recording
 from earwitness.errors import BadRecording
-from earwitness.options import ValidateSettings
 from earwitness.progress import Progress, naming, no_progress, part_of
+from earwitness.settings import ValidateSettings
 from earwitness.storage.store import keep, workspace
 from earwitness.tracks.facts import Layout, LeftOut, MeasuredTrack, TracksValidated
 from earwitness.tracks.find import Track

@@ -9,8 +9,8 @@ from earwitness.audio.facts import SPEECH_RATE_HZ, Preprocessed
 from earwitness.audio.pcm import iter_speech, samples_of
 from earwitness.audio.preprocess import preprocess
 from earwitness.audio.speech_copy import SpeechCopy
-from earwitness.options import PreprocessSettings
 from earwitness.progress import Progress, naming, no_progress, part_of
+from earwitness.settings import PreprocessSettings
 from earwitness.storage.store import FileRef, keep, workspace
 from earwitness.tracks.bleed import Heard, own_speech
 from earwitness.tracks.facts import SpokenTrack, TracksPreprocessed, TracksValidated

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from earwitness.engines.engine import EngineUse
-from earwitness.options import TranscribeSettings
 from earwitness.progress import Progress, naming, no_progress, part_of
+from earwitness.settings import TranscribeSettings
 from earwitness.spans import merge
 from earwitness.speech.segments import Segment, Transcribed
 from earwitness.speech.transcribe import transcribe

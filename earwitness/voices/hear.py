@@ -7,8 +7,8 @@ from pydantic import Field
 
 from earwitness.engines.supervisor import run_supervised
 from earwitness.errors import EarwitnessError, Interrupted
-from earwitness.options import VoiceSettings
 from earwitness.schema import Record
+from earwitness.settings import VoiceSettings
 from earwitness.speech.turns import Diarized
 from earwitness.speech.voice_encoder import Vectors
 from earwitness.storage.whereabouts import last_seen

@@ -7,8 +7,8 @@ from earwitness.audio.pcm import speech_duration_ms
 from earwitness.engines.engine import EngineUse
 from earwitness.engines.weights import weights_id
 from earwitness.errors import EngineUnavailable
-from earwitness.options import AlignSettings
 from earwitness.progress import Progress, no_progress, part_of
+from earwitness.settings import AlignSettings
 from earwitness.spans import Span
 from earwitness.speech.segments import Doubt, Segment, Transcribed
 from earwitness.speech.turns import Diarized

@@ -17,9 +17,9 @@ from earwitness.engines.hub import fetching, model_available
 from earwitness.engines.peek import literal, source_of
 from earwitness.engines.quiet import import_speech_library
 from earwitness.errors import EngineUnavailable, ServiceUnavailable
-from earwitness.options import AlignSettings
 from earwitness.progress import Progress, no_progress
 from earwitness.services.breaker import hosted
+from earwitness.settings import AlignSettings
 from earwitness.spans import Span
 from earwitness.speech.segments import Segment
 from earwitness.words.placing import Placed, fill

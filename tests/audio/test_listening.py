@@ -12,7 +12,7 @@ from earwitness.audio.ffmpeg import ffmpeg_path
 from earwitness.audio.listen import make_listening_copy
 from earwitness.audio.probe import probe
 from earwitness.audio.validate import validate_recording
-from earwitness.options import ListenSettings, ValidateSettings
+from earwitness.settings import ListenSettings, ValidateSettings
 from tests.loudness import by_ffmpeg
 
 Samples = npt.NDArray[Any]

@@ -10,7 +10,7 @@ from earwitness.audio.facts import Preprocessed, Validated, Verdict
 from earwitness.audio.pcm import read_speech
 from earwitness.audio.preprocess import preprocess
 from earwitness.audio.validate import validate_recording
-from earwitness.options import PreprocessSettings, ValidateSettings
+from earwitness.settings import PreprocessSettings, ValidateSettings
 
 Samples = npt.NDArray[Any]
 

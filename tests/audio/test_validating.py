@@ -14,7 +14,7 @@ from earwitness.audio.ffmpeg import run, source
 from earwitness.audio.pcm import read_speech
 from earwitness.audio.validate import refuse_if_unusable, validate_recording
 from earwitness.errors import BadRecording, EarwitnessError, ToolFailed, UsageError
-from earwitness.options import ValidateSettings
+from earwitness.settings import ValidateSettings
 from earwitness.storage.store import sha256_file
 from tests.plugins import ffmpeg_faults
 

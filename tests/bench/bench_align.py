@@ -25,7 +25,7 @@ from earwitness.audio.pcm import speech_duration_ms
 from earwitness.engines.engine import EngineUse
 from earwitness.evaluation.tokens import Token
 from earwitness.evaluation.words import Pair, word_speakers
-from earwitness.options import AlignSettings, DiarizeSettings
+from earwitness.settings import AlignSettings, DiarizeSettings
 from earwitness.speech.diarize import choose_diarizer, diarize
 from earwitness.speech.segments import Segment, Transcribed
 from earwitness.speech.sidecar import read_transcript

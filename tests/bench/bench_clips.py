@@ -32,7 +32,8 @@ from earwitness.clips.render import ENCODING, FRAME_RATE
 from earwitness.clips.units import units_of
 from earwitness.notes.sentences import sentences_of
 from earwitness.notes.summarize import choose_writer, summarize
-from earwitness.options import ClipSettings, Profile, SummarizeSettings
+from earwitness.options import Profile
+from earwitness.settings import ClipSettings, SummarizeSettings
 from earwitness.storage.store import FileRef
 from earwitness.words.cast import Speaker
 from earwitness.words.punctuation import ends_sentence

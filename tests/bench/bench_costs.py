@@ -18,8 +18,9 @@ from earwitness.money.paying import charged_to, open_account
 from earwitness.notes.chat import write
 from earwitness.notes.forecast import forecast_notes
 from earwitness.notes.summarize import choose_writer
-from earwitness.options import Profile, RunOptions, SummarizeSettings
+from earwitness.options import Profile, RunOptions
 from earwitness.profiles import read_profile, resolve
+from earwitness.settings import SummarizeSettings
 from earwitness.words.cast import Speaker
 from earwitness.words.transcript import Utterance
 from tests.bench.bench_notes import DATA, read_transcript

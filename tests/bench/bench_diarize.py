@@ -24,7 +24,7 @@ import numpy as np
 from earwitness.audio.pcm import read_speech, speech_duration_ms
 from earwitness.engines.quiet import import_speech_library
 from earwitness.evaluation.diarization import diarization_score, whole_file
-from earwitness.options import DiarizeSettings
+from earwitness.settings import DiarizeSettings
 from earwitness.speech import segmentation, voice_encoder
 from earwitness.speech.diarize import choose_diarizer, diarize
 from earwitness.speech.rttm import read_rttm

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from earwitness.notes.sentences import sentences_of
 from earwitness.notes.summarize import choose_writer, summarize
-from earwitness.options import Profile, SummarizeSettings
+from earwitness.options import Profile
+from earwitness.settings import SummarizeSettings
 from earwitness.words.cast import Speaker
 from earwitness.words.transcript import Utterance
 

@@ -29,13 +29,13 @@ from pathlib import Path
 from typing import NamedTuple
 from earwitness.audio.validate import validate_recording
 from earwitness.audio.preprocess import preprocess
-from earwitness.options import PreprocessSettings, ValidateSettings
+from earwitness.settings import PreprocessSettings, ValidateSettings
 validated = validate_recording(Path(sys.argv[1]), ValidateSettings())
 speech = preprocess(validated, PreprocessSettings())
 print(validated.quality.verdict, validated.facts.duration_ms, validated.quality.metrics.loudness_lufs)
 if len(sys.argv) > 2:
     from earwitness.audio.listen import make_listening_copy
-    from earwitness.options import ListenSettings
+    from earwitness.settings import ListenSettings
     started = time.perf_counter()
     copy = make_listening_copy(Path(sys.argv[1]), validated, ListenSettings())
     print(f"{time.perf_counter() - started:.1f}", copy.loudness_lufs)

@@ -21,7 +21,7 @@ from earwitness.audio.pcm import Samples, read_speech, speech_duration_ms
 from earwitness.evaluation.scores import WordErrors
 from earwitness.evaluation.tokens import Token, normalised, tokens_of
 from earwitness.evaluation.words import word_errors
-from earwitness.options import TranscribeSettings
+from earwitness.settings import TranscribeSettings
 from earwitness.speech.segments import RoughWord
 from earwitness.speech.sidecar import read_transcript
 from earwitness.speech.transcribe import choose_recogniser, transcribe
@@ -117,7 +117,7 @@ def _speech_copy(path: Path, folder: Path) -> Path:
     """16 kHz mono, made as the pipeline makes it."""
     from earwitness.audio.preprocess import preprocess
     from earwitness.audio.validate import validate_recording
-    from earwitness.options import PreprocessSettings, ValidateSettings
+    from earwitness.settings import PreprocessSettings, ValidateSettings
 
     made = preprocess(validate_recording(path, ValidateSettings(), None), PreprocessSettings()).speech.path
     target = folder / f"{path.stem}.flac"

@@ -28,7 +28,7 @@ from earwitness.audio.pcm import read_speech
 from earwitness.evaluation.diarization import diarization_score, whole_file
 from earwitness.evaluation.tokens import Token, normalised, tokens_of
 from earwitness.evaluation.words import cp_word_errors, word_errors, word_speakers
-from earwitness.options import AlignSettings, DiarizeSettings, PreprocessSettings, TranscribeSettings, ValidateSettings
+from earwitness.settings import AlignSettings, DiarizeSettings, PreprocessSettings, TranscribeSettings, ValidateSettings
 from earwitness.speech.diarize import choose_diarizer, diarize
 from earwitness.speech.transcribe import choose_recogniser, transcribe
 from earwitness.speech.turns import Diarized, Turn

@@ -28,7 +28,7 @@ from itertools import combinations
 from os import environ
 from pathlib import Path
 
-from earwitness.options import DiarizeSettings
+from earwitness.settings import DiarizeSettings
 from earwitness.speech.diarize import choose_diarizer, diarize
 from earwitness.speech.rttm import read_rttm
 from earwitness.speech.turns import Diarized, Turn

@@ -14,7 +14,8 @@ from earwitness.clips.telling import hashtags_for
 from earwitness.clips.units import units_of
 from earwitness.errors import UsageError
 from earwitness.notes.notes import Claim, Notes, Section
-from earwitness.options import ClipSettings, Profile
+from earwitness.options import Profile
+from earwitness.settings import ClipSettings
 from earwitness.speech.turns import Turn
 from earwitness.words.cast import Speaker
 from earwitness.words.transcript import Utterance, Word

@@ -10,7 +10,7 @@ from earwitness.clips.clip import Clip, ClipList
 from earwitness.clips.edges import moved
 from earwitness.corrections.corrections import ClipEdges
 from earwitness.errors import UsageError
-from earwitness.options import ClipSettings
+from earwitness.settings import ClipSettings
 from earwitness.speech.turns import Turn
 from earwitness.words.transcript import Word, utterances_of
 from tests.bundles import placed_bundle

@@ -19,7 +19,7 @@ from earwitness.clips.picture import Scene
 from earwitness.clips.presets import Preset
 from earwitness.clips.render import FRAME_RATE, encode_picture, encode_sound
 from earwitness.errors import RecordingGone
-from earwitness.options import ListenSettings, ValidateSettings
+from earwitness.settings import ListenSettings, ValidateSettings
 
 UPRIGHT = Preset("tiny", 180, 320, font_size=12, side=10, top=20, bottom=40)
 FLASHES = (2.0, 5.0)

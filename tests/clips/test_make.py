@@ -13,7 +13,8 @@ from earwitness.checks.clips import check_clip
 from earwitness.checks.finding import Finding, error
 from earwitness.clips.clip import Clipped
 from earwitness.clips.make import choose_clip_maker, make_clips
-from earwitness.options import ClipSettings, Profile
+from earwitness.options import Profile
+from earwitness.settings import ClipSettings
 from earwitness.words.cast import Speaker
 from earwitness.words.transcript import Utterance, Word
 from tests.loudness import by_ffmpeg

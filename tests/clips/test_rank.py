@@ -14,7 +14,8 @@ from earwitness.estimate import estimate
 from earwitness.money.budget import BudgetLimits
 from earwitness.money.ledger import Ledger
 from earwitness.money.paying import charged_to, open_account
-from earwitness.options import ClipSettings, RunOptions, SummarizeSettings
+from earwitness.options import RunOptions
+from earwitness.settings import ClipSettings, SummarizeSettings
 from earwitness.words.transcript import Utterance
 from tests.archive.factory import make_findings
 from tests.chat_server import ChatService, Question, Said

@@ -19,7 +19,8 @@ from earwitness.audio.validate import refuse_if_unusable, validate_recording
 from earwitness.corrections.corrections import load_corrections
 from earwitness.errors import EarwitnessError, UsageError
 from earwitness.job import plan_job
-from earwitness.options import RunOptions, ValidateSettings, read_options
+from earwitness.options import RunOptions, read_options
+from earwitness.settings import ValidateSettings
 from earwitness.speech.rttm import read_rttm
 from earwitness.speech.sidecar import find_sidecar, read_transcript_file
 from earwitness.words.cast import load_cast

@@ -14,7 +14,7 @@ from earwitness.money.budget import Budget, BudgetLimits
 from earwitness.money.cheaper import cheaper
 from earwitness.money.ledger import Ledger
 from earwitness.money.paying import open_account, with_receipts
-from earwitness.options import SummarizeSettings, TranscribeSettings
+from earwitness.settings import SummarizeSettings, TranscribeSettings
 from earwitness.speech.segments import Transcribed
 from earwitness.speech.transcribe import choose_recogniser, transcribe
 from tests.chat_server import ChatService, Question, chat_server

@@ -11,9 +11,10 @@ from earwitness.errors import EarwitnessError, EngineUnavailable, ServiceUnavail
 from earwitness.notes.markdown import notes_markdown
 from earwitness.notes.notes import Notes, Summarized
 from earwitness.notes.summarize import choose_writer, summarize
-from earwitness.options import Profile, RunOptions, SummarizeSettings
+from earwitness.options import Profile, RunOptions
 from earwitness.profiles import read_profile, resolve
 from earwitness.services import chat_model
+from earwitness.settings import SummarizeSettings
 from earwitness.words.cast import Cast, CastMember, Speaker
 from earwitness.words.transcript import Utterance
 from tests.chat_server import ChatService, Question, Said, point

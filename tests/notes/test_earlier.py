@@ -9,8 +9,9 @@ from earwitness.memory.memory import Changes, Earlier, Entity, Memory, Moment, T
 from earwitness.notes.notes import Notes
 from earwitness.notes.summarize import choose_writer
 from earwitness.notes.write import write_notes
-from earwitness.options import Profile, RunOptions, SummarizeSettings
+from earwitness.options import Profile, RunOptions
 from earwitness.profiles import resolve
+from earwitness.settings import SummarizeSettings
 from earwitness.words.cast import Speaker
 from earwitness.words.transcript import Utterance
 from tests.chat_server import ChatService, Said, point

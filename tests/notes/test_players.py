@@ -13,8 +13,9 @@ from earwitness.notes.notes import Summarized
 from earwitness.notes.private import Censor, Secrets, private_ids
 from earwitness.notes.summarize import choose_writer
 from earwitness.notes.write import write_notes
-from earwitness.options import ClipSettings, Profile, RunOptions, SummarizeSettings
+from earwitness.options import Profile, RunOptions
 from earwitness.profiles import resolve
+from earwitness.settings import ClipSettings, SummarizeSettings
 from earwitness.words.cast import Cast, CastMember, Speaker
 from earwitness.words.transcript import Utterance
 from tests.chat_server import ChatService, point

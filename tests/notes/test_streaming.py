@@ -9,10 +9,11 @@ from earwitness.money.ledger import Ledger
 from earwitness.notes.notes import Summarized
 from earwitness.notes.summarize import choose_writer
 from earwitness.notes.write import write_notes
-from earwitness.options import Profile, RunOptions, SummarizeSettings
+from earwitness.options import Profile, RunOptions
 from earwitness.profiles import resolve
 from earwitness.progress import Progress, no_progress
 from earwitness.services import chat_model
+from earwitness.settings import SummarizeSettings
 from earwitness.words.transcript import Utterance
 from tests.chat_server import ChatService, Said, point
 

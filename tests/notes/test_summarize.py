@@ -11,7 +11,8 @@ from earwitness.notes.markdown import notes_markdown
 from earwitness.notes.notes import Summarized
 from earwitness.notes.sentences import count_words, terms, without_markers
 from earwitness.notes.summarize import choose_writer, summarize
-from earwitness.options import Profile, SummarizeSettings
+from earwitness.options import Profile
+from earwitness.settings import SummarizeSettings
 from earwitness.words.cast import Cast, CastMember, Speaker
 from earwitness.words.transcript import Utterance
 

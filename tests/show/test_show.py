@@ -15,7 +15,7 @@ from earwitness.audio.validate import validate_recording
 from earwitness.checks.bundle import Plan, check_files
 from earwitness.checks.show import check_episode, check_feed_list
 from earwitness.notes.notes import Chapter, Claim, Notes, Section
-from earwitness.options import ListenSettings, ShowSettings, ValidateSettings
+from earwitness.settings import ListenSettings, ShowSettings, ValidateSettings
 from earwitness.show.chapters import Mark, ffmetadata, marks_of
 from earwitness.show.make import Shown, choose_show_maker, make_show
 from earwitness.show.notes import show_notes_html, show_notes_markdown

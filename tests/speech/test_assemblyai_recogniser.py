@@ -13,7 +13,7 @@ import soundfile
 
 from earwitness.errors import EarwitnessError, EngineFailed, EngineUnavailable, ServiceUnavailable
 from earwitness.home import home
-from earwitness.options import TranscribeSettings
+from earwitness.settings import TranscribeSettings
 from earwitness.speech import assemblyai_recogniser
 from earwitness.speech.assemblyai_recogniser import recognise
 from earwitness.speech.transcribe import choose_recogniser
@@ -87,7 +87,7 @@ def test_a_transcript_is_paid_for_once(service: Service, speech: Path) -> None:
 def test_a_run_that_is_killed_while_it_waits_orders_nothing_anew(service: Service, speech: Path) -> None:
     service.polls = 10_000
     code = (
-        "import sys; from pathlib import Path; from earwitness.options import TranscribeSettings as S\n"
+        "import sys; from pathlib import Path; from earwitness.settings import TranscribeSettings as S\n"
         "from earwitness.speech.assemblyai_recogniser import recognise\n"
         f"recognise(Path(sys.argv[1]), {ONE}, S(engine='assemblyai', base_url=sys.argv[2]))"
     )

@@ -10,7 +10,7 @@ import soundfile
 
 from earwitness.errors import EngineUnavailable, UsageError
 from earwitness.evaluation.diarization import diarization_score, whole_file
-from earwitness.options import DiarizeSettings
+from earwitness.settings import DiarizeSettings
 from earwitness.speech.diarize import choose_diarizer, covered_ms, diarize
 from earwitness.speech.rttm import read_rttm
 from earwitness.speech.turns import Diarized, Turn
@@ -169,7 +169,7 @@ def test_counts_that_contradict_each_other_are_refused(settings: dict[str, int],
 
 def test_choosing_loads_no_model_library() -> None:
     code = (
-        "import sys; from earwitness.options import DiarizeSettings; from earwitness.speech.diarize import "
+        "import sys; from earwitness.settings import DiarizeSettings; from earwitness.speech.diarize import "
         "choose_diarizer; choose_diarizer(DiarizeSettings(engine='auto')); "
         "print(sorted({'torch', 'pyannote.audio', 'whisperx', 'sklearn', 'scipy'} & set(sys.modules)))"
     )

@@ -10,7 +10,7 @@ import soundfile
 
 from earwitness.engines.quiet import import_speech_library
 from earwitness.errors import EngineFailed, EngineUnavailable
-from earwitness.options import DiarizeSettings
+from earwitness.settings import DiarizeSettings
 from earwitness.speech import hub_diarizer
 from earwitness.speech.diarize import choose_diarizer, diarize
 

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from earwitness.errors import EarwitnessError, EngineFailed, EngineUnavailable, ServiceUnavailable
-from earwitness.options import TranscribeSettings
+from earwitness.settings import TranscribeSettings
 from earwitness.speech import openai_recogniser
 from earwitness.speech.openai_recogniser import recognise
 from earwitness.speech.transcribe import choose_recogniser

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earwitness.audio.pcm import Samples
-from earwitness.options import TranscribeSettings
+from earwitness.settings import TranscribeSettings
 from earwitness.speech import whisper_recogniser
 from earwitness.speech.languages import majority
 from earwitness.speech.segments import Transcribed

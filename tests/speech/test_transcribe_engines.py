@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from earwitness.audio.pcm import read_speech
 from earwitness.engines.engine import EngineUse
 from earwitness.errors import EngineUnavailable
-from earwitness.options import TranscribeSettings
+from earwitness.settings import TranscribeSettings
 from earwitness.speech.doubts import find_doubts
 from earwitness.speech.languages import guess_language
 from earwitness.speech.segments import Segment

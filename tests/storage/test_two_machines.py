@@ -10,9 +10,9 @@ from prefect import flow
 
 from earwitness.errors import StorageError, StoreUnreachable
 from earwitness.home import checkpoints_path, scratch_path, store_path
-from earwitness.options import Limits
 from earwitness.result import Outcome, RunResult
 from earwitness.schema import StageResult
+from earwitness.settings import Limits
 from earwitness.storage.clean import clean
 from earwitness.storage.store import FileRef, keep, sha256_file, workspace
 from flows import run_flow

@@ -10,8 +10,8 @@ from prefect import flow
 from earwitness.cli import cli
 from earwitness.errors import StorageError
 from earwitness.home import checkpoints_path, scratch_path, store_path
-from earwitness.options import Limits
 from earwitness.schema import StageResult
+from earwitness.settings import Limits
 from earwitness.storage.leases import using_store
 from earwitness.storage.overview import overview
 from earwitness.storage.remote import remote_store

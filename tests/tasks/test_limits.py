@@ -23,8 +23,8 @@ from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, tempor
 
 from earwitness.errors import EngineFailed, Interrupted, ServerUnavailable
 from earwitness.interrupt import Interruption, current_interruption
-from earwitness.options import Limits
 from earwitness.schema import StageResult
+from earwitness.settings import Limits
 from tasks.limits import HEAVY, as_part_of, limit_of, make_limits, slot_for
 from tasks.stage import failure_of, on_this_machine, stage
 from tests.runs import wait_until

@@ -9,8 +9,8 @@ from prefect import flow
 from earwitness.engines.engine import EngineUse
 from earwitness.errors import EngineCrashed, EngineFailed, ServiceUnavailable
 from earwitness.home import checkpoints_path, store_path
-from earwitness.options import ClipSettings, Limits, TranscribeSettings
 from earwitness.schema import Provenance, StageResult
+from earwitness.settings import ClipSettings, Limits, TranscribeSettings
 from earwitness.storage.store import FileRef, keep
 from tasks.checkpoints import content_of
 from tasks.stage import attempt, failure_of, on_this_machine, stage

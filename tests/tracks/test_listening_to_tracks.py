@@ -14,7 +14,7 @@ from earwitness.audio.listen import make_listening_copy
 from earwitness.audio.validate import refuse_if_unusable, validate_recording
 from earwitness.errors import BadRecording
 from earwitness.evaluation.diarization import diarization_score, whole_file
-from earwitness.options import AlignSettings, ListenSettings, PreprocessSettings, TranscribeSettings, ValidateSettings
+from earwitness.settings import AlignSettings, ListenSettings, PreprocessSettings, TranscribeSettings, ValidateSettings
 from earwitness.speech.segments import Segment, Transcribed
 from earwitness.speech.transcribe import choose_recogniser
 from earwitness.speech.turns import Diarized

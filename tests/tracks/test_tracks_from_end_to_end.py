@@ -8,8 +8,8 @@ import pytest
 
 from earwitness.engines.engine import EngineUse
 from earwitness.errors import ExitCode
-from earwitness.options import ValidateSettings
 from earwitness.result import Outcome
+from earwitness.settings import ValidateSettings
 from tasks.checkpoints import StageKey
 from tests.tracks.conftest import RATE_HZ, Parted, write_tracks, zip_folder
 

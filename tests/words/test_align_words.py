@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from earwitness.engines.engine import EngineUse
 from earwitness.errors import EngineUnavailable
-from earwitness.options import AlignSettings
+from earwitness.settings import AlignSettings
 from earwitness.speech.segments import Segment, Transcribed
 from earwitness.speech.turns import CountEstimate, Diarized, Turn
 from earwitness.speech.voice_activity import speech_spans
