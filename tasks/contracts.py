@@ -1,17 +1,18 @@
 """Hold a stage's result against its contract, before it becomes a checkpoint."""
 
-from typing import Any, TypeVar
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from earwitness.schema import StageResult
 from tasks.artifacts import artifact_key, show_table
 from tasks.progress import current_recording
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 R = TypeVar("R", bound=StageResult)
 
 
-def hold_to_contract(result: R, name: str, frame: pd.DataFrame, **context: Any) -> R:
+def hold_to_contract(result: R, name: str, frame: "pd.DataFrame", **context: Any) -> R:
     """Check a result; its warnings come back inside it, and the report goes to Prefect's UI.
 
     Raises:

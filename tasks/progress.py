@@ -18,7 +18,7 @@ from earwitness.progress import Progress
 log = logging.getLogger(__name__)
 
 ARTIFACT_PAUSE_S = 2.0
-"""An update costs a request; people do not need more."""
+"""An update costs a request; people do not need more, and none of a stage that ends sooner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +78,13 @@ class _ProgressArtifact:
     def __init__(self, stage: str) -> None:
         self._stage = stage
         self._id: UUID | None = None
-        self._last = 0.0
+        self._last = time.monotonic()
         self._broken = TaskRunContext.get() is None
 
     def show(self, share: float) -> None:
         now = time.monotonic()
-        if self._broken or (share < 1 and now - self._last < ARTIFACT_PAUSE_S):
+        ends = share >= 1 and self._id is not None
+        if self._broken or (not ends and now - self._last < ARTIFACT_PAUSE_S):
             return
         self._last = now
         try:

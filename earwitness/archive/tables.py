@@ -3,14 +3,14 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import TYPE_CHECKING
 
 from earwitness.schema import SCHEMA_VERSION
 from earwitness.speech.turns import Turn
 from earwitness.words.transcript import Word, words_frame
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TURN_COLUMNS = ("start_s", "end_s", "duration_s", "speaker", "label")
 """Of `turns.parquet`: seconds, display name, diarization label."""
@@ -29,6 +29,8 @@ _MEANING = {
 
 def write_turns(turns: Iterable[Turn], names: Mapping[str, str], path: Path) -> Path:
     """`turns.parquet`: by start; speakers may overlap each other."""
+    import pandas as pd
+
     rows = [
         (
             turn.start_ms / 1000,
@@ -80,7 +82,10 @@ def rttm_names(labels: Iterable[str], names: Mapping[str, str]) -> dict[str, str
     return shown
 
 
-def _write(frame: pd.DataFrame, path: Path) -> Path:
+def _write(frame: "pd.DataFrame", path: Path) -> Path:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     table = pa.Table.from_pandas(frame, preserve_index=False)
     fields = [pa.field(f.name, f.type, f.nullable, {"description": _MEANING[f.name]}) for f in table.schema]
     # pandas' own metadata names its version, which says nothing about the recording and would alter the bytes
