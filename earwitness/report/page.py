@@ -6,12 +6,15 @@ import json
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from earwitness.archive.findings import Findings
 from earwitness.archive.record import RecordingJson
 from earwitness.report.view import page_view
 from earwitness.words.transcript import Utterance
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 EMBED_UP_TO_MS = 600_000
 """Up to ten minutes the sound is inside the page (about 6 MB), so that the page alone is enough. Beyond, the page
@@ -30,13 +33,11 @@ def build_report(findings: Findings, recording: RecordingJson, utterances: Seque
         A UTF-8 HTML document. Names and transcripts are inert in it: templates escape them, and a content security
         policy lets nothing run but the page's own script.
     """
-    from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     style, script = _part("style.css"), _part("script.js")
     view = page_view(findings, recording, utterances)
-    page = environment.from_string(_part("template.html")).render(
+    page = _template().render(
         **view.context,
         policy=_policy(style, script),
         style=Markup(style),
@@ -45,6 +46,15 @@ def build_report(findings: Findings, recording: RecordingJson, utterances: Seque
         audio_src=_audio_source(findings),
     )
     return page.encode()
+
+
+@cache
+def _template() -> "Template":
+    """Compiled once a process: that takes longer than filling it in."""
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(_part("template.html"))
 
 
 def island(value: Any) -> str:
