@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from uuid import UUID
 
 import httpx
@@ -21,9 +21,10 @@ from prefect.context import _deployment_id
 from prefect.exceptions import ObjectAlreadyExists
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
-from earwitness.errors import ServerUnavailable
+from earwitness.errors import Interrupted, ServerUnavailable
 from earwitness.interrupt import stop_if_interrupted
 from earwitness.local_service.service import LIMIT_PREFIX
+from earwitness.storage.locks import locked
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,11 @@ _LEASE_S = 120.0
 """A slot whose holder was killed comes back after so long; shorter ones are lost while a busy server stalls."""
 _LOOK_S = 2.0
 """Between two questions for a slot."""
+_SOON_S = 0.1
+"""Before the first question after one that a busy server did not answer; doubles each time."""
+_ASKING = "asking for slots"
+"""Whoever on this machine asks, or gives back: of two requests in the same moment a server on SQLite refuses one with
+503, after 2 s."""
 _TICK_S = 0.2
 _AWAY_S = 600.0
 """How long a server that does not answer is waited for."""
@@ -88,21 +94,23 @@ def slot_for(stage: str) -> Iterator[None]:
 
 
 def _wait_for(limit: str) -> UUID:
-    told, away_since = False, None
+    told, away_since, busy = False, None, 0
     # nothing can interrupt the client's own tries
     with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}), get_client(sync_client=True) as client:
         while True:
             stop_if_interrupted()
             try:
-                answer = client.increment_concurrency_slots_with_lease([limit], 1, "concurrency", _LEASE_S)
+                with locked(_ASKING):
+                    answer = client.increment_concurrency_slots_with_lease([limit], 1, "concurrency", _LEASE_S)
             except httpx.HTTPError as error:
                 status = error.response.status_code if isinstance(error, httpx.HTTPStatusError) else 503
                 if status in (_TAKEN, _TOO_SMALL):
-                    away_since = None
+                    away_since, busy = None, 0
                     if not told:
                         log.info("waits for a free slot of the limit %s", limit)
                         told = True
                 else:
+                    busy += 1
                     away_since = away_since or time.monotonic()
                     if status in _FOR_GOOD or time.monotonic() - away_since > _AWAY_S:
                         raise _refused(limit, error) from error
@@ -111,19 +119,21 @@ def _wait_for(limit: str) -> UUID:
                 if not granted.limits:
                     raise _no_limit(limit)
                 return granted.lease_id
-            _pause()
+            _pause(min(_LOOK_S, _SOON_S * 2**busy) if busy else _LOOK_S)
 
 
 def _give_back(stage: str, lease: UUID) -> None:
     try:
-        with get_client(sync_client=True) as client:
+        with ExitStack() as turn, get_client(sync_client=True) as client:
+            with suppress(Interrupted):  # who is interrupted does not wait for it
+                turn.enter_context(locked(_ASKING))
             client.release_concurrency_slots_with_lease(lease)
     except httpx.HTTPError as error:  # the work is done, whatever the server says
         log.warning("%s: the slot could not be given back, and comes back by itself: %s", stage, error)
 
 
-def _pause() -> None:
-    until = time.monotonic() + _LOOK_S
+def _pause(seconds: float) -> None:
+    until = time.monotonic() + seconds
     while time.monotonic() < until:
         stop_if_interrupted()
         time.sleep(_TICK_S)
