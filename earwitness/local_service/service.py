@@ -189,7 +189,7 @@ class Service:
         self, want: ServiceOptions, environment: Mapping[str, str], root: Path, tell: Callable[[str], None]
     ) -> None:
         part = self.part("server")
-        command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(want.port)]
+        command = [sys.executable, "-m", "deployments.server", "--host", "127.0.0.1", "--port", str(want.port)]
         started = part.started()
         if part.state() == "running" and started and started.command == command and _answers(want.api):
             tell("server: runs already")

@@ -33,7 +33,7 @@ def api(tmp_path: Path) -> Iterator[str]:
     environment.pop("PREFECT_API_URL", None)
     with (tmp_path / "server.log").open("w") as log:
         server = subprocess.Popen(
-            [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui"],
+            [sys.executable, "-m", "deployments.server", "--host", "127.0.0.1", "--port", str(port), "--no-ui"],
             env=environment,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -33,7 +33,7 @@ def server_of_its_own(place: Place) -> Iterator[tuple[str, "subprocess.Popen[byt
     """A Prefect server that a test may break; gives its address and process."""
     port = free_port()
     process = subprocess.Popen(
-        [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui"],
+        [sys.executable, "-m", "deployments.server", "--host", "127.0.0.1", "--port", str(port), "--no-ui"],
         env=place.environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
