@@ -3,14 +3,17 @@
 import fcntl
 import os
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
+import httpx
 import pytest
 
 WHICH = "EARWITNESS_TEST_SERVER"
@@ -33,30 +36,100 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @contextmanager
 def _on_sqlite(folder: Path) -> Iterator[None]:
-    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
-    from prefect.testing.utilities import prefect_test_harness
+    with sqlite_server(folder) as (api, _), as_client_of(api):
+        yield
 
-    shutil.copyfile(_new_database(), folder / "prefect-test.db")
+
+@contextmanager
+def sqlite_server(folder: Path) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+    """What `earwitness up` starts, on a database in this folder; gives its address and its process."""
+    from tests.runs import ROOT, wait_until  # which imports from here
+
+    port = free_port()
+    own = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    settings = {"PREFECT_HOME": prefect_home(folder), "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
+    log = folder / "server.log"
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "deployments.server", "--host", "127.0.0.1", "--port", str(port), "--no-ui"],
+            cwd=ROOT,
+            env={**own, **settings},
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        api = f"http://127.0.0.1:{port}/api"
+        wait_until(lambda: process.poll() is not None or _answers(api), 180, log.read_text)
+        assert process.poll() is None, log.read_text()
+        yield api, process
+    finally:
+        with suppress(ProcessLookupError):  # the test may have ended it
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def free_port() -> int:
+    """A port that nobody uses at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _answers(api: str) -> bool:
+    try:
+        return httpx.get(f"{api}/health", timeout=2).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+@contextmanager
+def as_client_of(api: str, secret: str | None = None) -> Iterator[None]:
+    """Flows of this process run on the server, and so do those of its children that are given its address.
+
+    Args:
+        api: its address.
+        secret: user and password, where it has one.
+    """
+    from prefect.context import _temporary_global_settings_context, get_settings_context
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+    from prefect.settings import (
+        PREFECT_API_AUTH_STRING,
+        PREFECT_API_URL,
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+        temporary_settings,
+    )
+
+    def let_go() -> None:
+        """Of connections to the server that flows of this process have spoken to."""
+        APILogWorker.drain_all(at_exit=False)
+        EventsWorker.drain_all(at_exit=False)
+
+    settings = {PREFECT_API_URL: api} | ({PREFECT_API_AUTH_STRING: secret} if secret else {})
+    let_go()
     with (
         pytest.MonkeyPatch.context() as patch,
         # the heartbeat thread sleeps in steps of a second, which every flow call would wait for
-        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
+        temporary_settings({**settings, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
+        _temporary_global_settings_context(get_settings_context()),  # for threads that began before
     ):
-        patch.setattr("prefect.testing.utilities.mkdtemp", lambda: str(folder))  # no other way to hand in a database
-        with prefect_test_harness(server_startup_timeout=180):
-            yield
+        if secret:
+            patch.setenv("PREFECT_API_AUTH_STRING", secret)
+        yield
+        let_go()
 
 
 @contextmanager
 def _as_in_production(folder: Path) -> Iterator[None]:
-    from tests.production_server import as_client_of, production_server  # which import from here
+    from tests.production_server import production_server  # which imports from here
 
     with ExitStack() as stack:
         try:
             server = stack.enter_context(production_server(folder))
         except pytest.skip.Exception as error:  # whoever asks for it does not want to see green without it
             pytest.fail(f"{WHICH}: {error}", pytrace=False)
-        stack.enter_context(as_client_of(server))
+        stack.enter_context(as_client_of(server.api, server.for_clients["PREFECT_API_AUTH_STRING"]))
         yield
 
 

@@ -20,6 +20,7 @@ import httpx
 import pytest
 
 from tests.postgres import new_database, new_user, postgres_server
+from tests.prefect_server import free_port
 from tests.production_files import compose
 from tests.runs import wait_until
 
@@ -191,38 +192,6 @@ def production_server(folder: Path) -> Iterator[ProductionServer]:
         yield server
 
 
-@contextmanager
-def as_client_of(server: ProductionServer) -> Iterator[None]:
-    """Flows of this process run on the server, and so do those of its children that are given its address."""
-    from prefect.context import _temporary_global_settings_context, get_settings_context
-    from prefect.events.worker import EventsWorker
-    from prefect.logging.handlers import APILogWorker
-    from prefect.settings import (
-        PREFECT_API_AUTH_STRING,
-        PREFECT_API_URL,
-        PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
-        temporary_settings,
-    )
-
-    def let_go() -> None:
-        """Of connections to the server that flows of this process have spoken to."""
-        APILogWorker.drain_all(at_exit=False)
-        EventsWorker.drain_all(at_exit=False)
-
-    secret = server.for_clients["PREFECT_API_AUTH_STRING"]
-    settings = {PREFECT_API_URL: server.api, PREFECT_API_AUTH_STRING: secret}
-    let_go()
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        # the heartbeat thread sleeps in steps of a second, which every flow call would wait for
-        temporary_settings({**settings, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
-        _temporary_global_settings_context(get_settings_context()),  # for threads that began before
-    ):
-        patch.setenv("PREFECT_API_AUTH_STRING", secret)
-        yield
-        let_go()
-
-
 def _variables(secret: dict[str, str], database: str, redis_port: int) -> dict[str, str]:
     """What compose.yaml gives to all of the server's parts, with the addresses of this machine."""
     read = compose()["services"]["server-1"]["environment"]
@@ -282,13 +251,6 @@ def _redis_server(folder: Path, password: str) -> Iterator[int]:
     finally:
         process.terminate()
         process.wait(_ENDS_S)
-
-
-def free_port() -> int:
-    """A port that nobody listens at."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _listens(port: int) -> bool:

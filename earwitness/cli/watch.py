@@ -69,9 +69,10 @@ def watch(
     check_options(read_options(defaults))
     drops = DropFolder(folder)
     with watching(drops):
+        office = _office(here)  # importing Prefect takes seconds, which no file should wait for
         _tell(f"watching {drops.incoming}")
         watcher = Watcher(
-            drops, _office(here), defaults, patience=Patience(settle_s=settle, cut_off_s=max(30.0, settle)), most=most,
+            drops, office, defaults, patience=Patience(settle_s=settle, cut_off_s=max(30.0, settle)), most=most,
             tell=_tell,
         )  # fmt: skip
         pause = threading.Event()

@@ -1,7 +1,6 @@
 """Our pins keep Prefect working: with SQLAlchemy 2.1 cron schedules silently never create runs."""
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ import httpx
 import pytest
 
 from earwitness.local_service.pools import check_pools
-from tests.prefect_server import prefect_home
+from tests.prefect_server import sqlite_server
 from tests.runs import wait_until
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
@@ -21,43 +20,8 @@ pytestmark = [pytest.mark.server, pytest.mark.slow]
 @pytest.fixture
 def api(tmp_path: Path) -> Iterator[str]:
     """A Prefect server as an operator starts it, with its services."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {
-        **os.environ,
-        "PREFECT_HOME": prefect_home(tmp_path / "prefect"),
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "DO_NOT_TRACK": "1",
-    }
-    environment.pop("PREFECT_API_URL", None)
-    with (tmp_path / "server.log").open("w") as log:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "deployments.server", "--host", "127.0.0.1", "--port", str(port), "--no-ui"],
-            env=environment,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        url = f"http://127.0.0.1:{port}/api"
-        log_text = (tmp_path / "server.log").read_text
-        wait_until(lambda: server.poll() is not None or _answers(url), 150, log_text)
-        assert server.poll() is None, log_text()
+    with sqlite_server(tmp_path / "prefect") as (url, _):
         yield url
-    finally:
-        server.terminate()
-        try:
-            server.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/health", timeout=2).status_code == 200
-    except httpx.HTTPError:
-        return False
 
 
 DROP = """

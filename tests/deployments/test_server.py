@@ -1,10 +1,16 @@
-"""The server on SQLite goes on while one of its connections waits for the write lock."""
+"""The server on SQLite serves more than one client at a time."""
 
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
+import httpx
+import pytest
+
+from tests.prefect_server import sqlite_server
 from tests.runs import ROOT
 
 WAIT_S = 6.0
@@ -60,3 +66,31 @@ def takes_s(folder: Path) -> float:
 def test_garbage_of_a_waiting_connection_holds_nobody_up(tmp_path: Path) -> None:
     """With Python's own collector it takes WAIT_S (3.11)."""
     assert takes_s(tmp_path) < WAIT_S / 2
+
+
+@pytest.mark.slow
+@pytest.mark.server
+def test_clients_that_write_in_the_same_moment_wait_for_one_another(tmp_path: Path) -> None:
+    """With `prefect server start` most of these answers are 503."""
+    clients = 4
+    together = Barrier(clients)
+
+    def take_and_give_back(api: str, number: int) -> set[int]:
+        answers = set()
+        with httpx.Client(base_url=api, timeout=60) as client:
+            answers.add(client.post("/v2/concurrency_limits/", json={"name": f"l{number}", "limit": 1}).status_code)
+            for _ in range(5):
+                together.wait(60)
+                took = client.post(
+                    "/v2/concurrency_limits/increment-with-lease",
+                    json={"names": [f"l{number}"], "slots": 1, "mode": "concurrency", "lease_duration": 60},
+                )
+                answers.add(took.status_code)
+                if took.status_code == 200:
+                    given = {"lease_id": took.json()["lease_id"]}
+                    answers.add(client.post("/v2/concurrency_limits/decrement-with-lease", json=given).status_code)
+        return answers
+
+    with sqlite_server(tmp_path / "prefect") as (api, _), ThreadPoolExecutor(clients) as pool:
+        answers = pool.map(lambda number: take_and_give_back(api, number), range(clients))
+        assert set().union(*answers) <= {200, 201, 204}

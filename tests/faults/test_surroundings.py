@@ -2,13 +2,9 @@
 
 import os
 import signal
-import socket
 import sqlite3
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,40 +13,10 @@ from tests.faults.conftest import QUICK_ARGUMENTS, MakeMachine
 from tests.plugins.clock_faults import main_with_the_clock_moved
 from tests.plugins.server_faults import main_with_a_lost_answer
 from tests.plugins.stage_faults import main_with
-from tests.runs import Place, bundle_digests, leftovers, wait_until
+from tests.prefect_server import free_port, sqlite_server
+from tests.runs import bundle_digests, leftovers, wait_until
 
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(900)]
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def server_of_its_own(place: Place) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
-    """A Prefect server that a test may break; gives its address and process."""
-    port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "deployments.server", "--host", "127.0.0.1", "--port", str(port), "--no-ui"],
-        env=place.environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        wait_until(lambda: _listens(port), 180)
-        yield f"http://127.0.0.1:{port}/api", process
-    finally:
-        with suppress(ProcessLookupError):  # the test may have ended it
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def _listens(port: int) -> bool:
-    with closing(socket.socket()) as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_server_that_can_not_be_reached(machine: MakeMachine) -> None:
@@ -66,7 +32,7 @@ def test_server_that_can_not_be_reached(machine: MakeMachine) -> None:
 def test_server_that_goes_away_in_the_middle(machine: MakeMachine, expected: dict[str, str], tmp_path: Path) -> None:
     here = machine("summarize", "publish")
     mark = tmp_path / "waiting"
-    with server_of_its_own(here.place) as (address, server):
+    with sqlite_server(here.place.folder / "prefect") as (address, server):
         child = here.place.start(
             here.recording,
             *QUICK_ARGUMENTS,
@@ -103,7 +69,7 @@ def test_answer_of_the_server_that_is_lost(machine: MakeMachine, expected: dict[
 def test_database_that_is_locked(machine: MakeMachine, expected: dict[str, str]) -> None:
     """Another program holds Prefect's SQLite file for some seconds: the run waits, or ends with a remedy."""
     here = machine("publish")
-    with server_of_its_own(here.place) as (address, _):
+    with sqlite_server(here.place.folder / "prefect") as (address, _):
         with closing(sqlite3.connect(here.place.folder / "prefect" / "prefect.db", timeout=60)) as database:
             database.execute("BEGIN EXCLUSIVE")
             child = here.place.start(here.recording, *QUICK_ARGUMENTS, PREFECT_API_URL=address)
@@ -120,7 +86,7 @@ def test_database_that_is_locked(machine: MakeMachine, expected: dict[str, str])
 def test_database_that_is_gone(machine: MakeMachine, expected: dict[str, str]) -> None:
     """Checkpoints are files of their own: Prefect's database has no part in them."""
     here = machine()
-    with server_of_its_own(here.place) as (address, _):
+    with sqlite_server(here.place.folder / "prefect") as (address, _):
         for file in (here.place.folder / "prefect").glob("prefect.db*"):
             file.unlink()
         child = here.place.run(here.recording, *QUICK_ARGUMENTS, PREFECT_API_URL=address)

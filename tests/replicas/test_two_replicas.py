@@ -14,7 +14,8 @@ import yaml
 
 from earwitness.drops.folder import Drop, DropFolder
 from earwitness.result import Outcome
-from tests.production_server import REPLICAS, ProductionServer, as_client_of, production_server
+from tests.prefect_server import as_client_of
+from tests.production_server import REPLICAS, ProductionServer, production_server
 from tests.runs import ROOT, cut_calls, wait_until
 
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -27,7 +28,10 @@ COMPLETED = {"COMPLETED"}
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProductionServer]:
     import tasks  # noqa: F401 - before Prefect is imported
 
-    with production_server(tmp_path_factory.mktemp("server")) as made, as_client_of(made):
+    with (
+        production_server(tmp_path_factory.mktemp("server")) as made,
+        as_client_of(made.api, made.for_clients["PREFECT_API_AUTH_STRING"]),
+    ):
         yield made
 
 
