@@ -1,6 +1,6 @@
 """Serve all flows from this process: the quickest way to see them in a Prefect server's UI.
 
-    prefect server start &            # or set PREFECT_API_URL to yours
+    python -m deployments.server &    # or set PREFECT_API_URL to yours
     python -m deployments.serve
 
 For schedules and priorities use a work pool and `prefect deploy --all` instead (prefect.yaml).

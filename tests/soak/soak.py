@@ -15,13 +15,12 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 
 from tests.openai_server import Service, openai_server
+from tests.prefect_server import sqlite_server
 from tests.runs import ChildRun, Place, bundle_digests, cut_calls, leftovers, wait_until
 
 PROFILE = ("--profile", "podcast")
@@ -184,17 +183,6 @@ class Soak:
         assert not again, f"computed again although it had ended before: {again}"
 
 
-@contextmanager
-def prefect_server() -> Iterator[str]:
-    """A Prefect server on a temporary database; gives its address."""
-    import_module("tasks")  # switches telemetry off before Prefect is imported
-    from prefect.settings import PREFECT_API_URL
-    from prefect.testing.utilities import prefect_test_harness
-
-    with prefect_test_harness(server_startup_timeout=180):
-        yield str(PREFECT_API_URL.value())
-
-
 def _soak(soak: Soak, kills: int, until: float) -> None:
     while soak.kills < kills and time.monotonic() < until:
         soak.cycle(min(soak.random.randint(1, 8), kills - soak.kills))
@@ -226,7 +214,7 @@ def main() -> int:
 
         try:
             if chosen.server == "running":
-                with prefect_server() as api_url:
+                with sqlite_server(folder / "server") as (api_url, _):
                     done = soak_with(api_url)
             else:
                 done = soak_with(None)
