@@ -22,7 +22,8 @@ class Machine:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")},
+            **{name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "EARWITNESS_"))},
+            "EARWITNESS_HOME": str(folder / "home"),
             "PYTHONPATH": str(ROOT),
             "PREFECT_HOME": prefect_home(folder / "prefect"),
         }
