@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from uuid import UUID
 
 import httpx
@@ -21,10 +21,9 @@ from prefect.context import _deployment_id
 from prefect.exceptions import ObjectAlreadyExists
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
-from earwitness.errors import Interrupted, ServerUnavailable
+from earwitness.errors import ServerUnavailable
 from earwitness.interrupt import stop_if_interrupted
 from earwitness.local_service.service import LIMIT_PREFIX
-from earwitness.storage.locks import locked
 
 log = logging.getLogger(__name__)
 
@@ -37,9 +36,6 @@ _LOOK_S = 2.0
 """Between two questions for a slot."""
 _SOON_S = 0.1
 """Before the first question after one that a busy server did not answer; doubles each time."""
-_ASKING = "asking for slots"
-"""Whoever on this machine asks, or gives back: of two requests in the same moment a server on SQLite refuses one with
-503, after 2 s."""
 _TICK_S = 0.2
 _AWAY_S = 600.0
 """How long a server that does not answer is waited for."""
@@ -100,8 +96,7 @@ def _wait_for(limit: str) -> UUID:
         while True:
             stop_if_interrupted()
             try:
-                with locked(_ASKING):
-                    answer = client.increment_concurrency_slots_with_lease([limit], 1, "concurrency", _LEASE_S)
+                answer = client.increment_concurrency_slots_with_lease([limit], 1, "concurrency", _LEASE_S)
             except httpx.HTTPError as error:
                 status = error.response.status_code if isinstance(error, httpx.HTTPStatusError) else 503
                 if status in (_TAKEN, _TOO_SMALL):
@@ -119,14 +114,12 @@ def _wait_for(limit: str) -> UUID:
                 if not granted.limits:
                     raise _no_limit(limit)
                 return granted.lease_id
-            _pause(min(_LOOK_S, _SOON_S * 2**busy) if busy else _LOOK_S)
+            _pause(min(_LOOK_S, _SOON_S * 2 ** (busy - 1)) if busy else _LOOK_S)
 
 
 def _give_back(stage: str, lease: UUID) -> None:
     try:
-        with ExitStack() as turn, get_client(sync_client=True) as client:
-            with suppress(Interrupted):  # who is interrupted does not wait for it
-                turn.enter_context(locked(_ASKING))
+        with get_client(sync_client=True) as client:
             client.release_concurrency_slots_with_lease(lease)
     except httpx.HTTPError as error:  # the work is done, whatever the server says
         log.warning("%s: the slot could not be given back, and comes back by itself: %s", stage, error)

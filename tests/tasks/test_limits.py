@@ -8,7 +8,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from contextvars import copy_context
 from importlib import import_module
 from pathlib import Path
-from threading import Barrier
 from typing import Any
 from uuid import uuid4
 
@@ -268,26 +267,3 @@ def test_limits_that_people_have_changed_are_left_alone(api: SyncPrefectClient) 
 def test_heavy_stages_are_stages() -> None:
     for name in HEAVY:
         assert getattr(import_module(f"tasks.{name}"), name).name == name
-
-
-def test_stages_that_begin_and_end_together_do_not_hinder_one_another(api: SyncPrefectClient) -> None:
-    """On SQLite the server refuses one of two requests that come in the same moment, and takes 2 s for that."""
-    refused: list[int] = []
-    true = httpx.HTTPTransport.handle_request
-
-    def note(transport: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
-        answer = true(transport, request)
-        if answer.status_code >= 500:
-            refused.append(answer.status_code)
-        return answer
-
-    def work(stage: str) -> None:
-        with as_part_of(uuid4()), slot_for(stage):
-            together.wait(60)
-
-    together = Barrier(len(HEAVY))
-    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(len(HEAVY)) as pool:
-        patch.setattr(httpx.HTTPTransport, "handle_request", note)
-        for _ in range(3):
-            list(pool.map(lambda stage: copy_context().run(work, stage), HEAVY))
-    assert refused == []
