@@ -6,6 +6,8 @@
 For schedules and priorities use a work pool and `prefect deploy --all` instead (prefect.yaml).
 """
 
+from typing import Any
+
 from prefect import serve
 from prefect.client.orchestration import get_client
 
@@ -22,7 +24,7 @@ def main() -> None:
     """Serve until interrupted; two runs at a time at most, since the engines use every core."""
     with get_client(sync_client=True) as client:
         make_limits(client, _AT_ONCE)
-    serve(
+    made: list[Any] = [  # Prefect's types allow for coroutines here, which there are only in asynchronous code
         process_recording.to_deployment(
             "recording",
             tags=["earwitness"],
@@ -40,8 +42,8 @@ def main() -> None:
                 "options": MaintainOptions(resume=2, clean_after_days=30, pending_s=900).model_dump(mode="json")
             },
         ),
-        limit=_AT_ONCE,
-    )
+    ]
+    serve(*made, limit=_AT_ONCE)
 
 
 if __name__ == "__main__":

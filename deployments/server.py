@@ -61,7 +61,7 @@ def write_in_turn() -> None:
     ) -> AbstractAsyncContextManager["AsyncSessionTransaction"]:
         return begin(self, session, with_for_update=True)
 
-    AioSqliteConfiguration.begin_transaction = begin_immediate  # type: ignore[method-assign]
+    AioSqliteConfiguration.begin_transaction = begin_immediate  # type: ignore[assignment, method-assign]
 
 
 def main() -> None:
