@@ -95,7 +95,7 @@ def require(report: ContractReport) -> ContractReport:
 
 def suite_of(name: str) -> "ExpectationSuite":
     """The suite of a contract."""
-    _contract(name)
+    _contract(name)  # an unknown name is refused before Great Expectations is imported
     with _ONE_AT_A_TIME:
         return _suite(name)
 
