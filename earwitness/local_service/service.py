@@ -25,11 +25,13 @@ from earwitness.storage.whole import write_whole
 WORK_POOL, UPKEEP_POOL = "earwitness", "earwitness-upkeep"
 LIMIT_PREFIX = "earwitness-"
 """What the names of the limits of stages begin with."""
-PARTS = ("server", "worker", "upkeep", "watcher")
+PARTS = ("server", "starter", "worker", "upkeep", "watcher")
 """In the order in which they are started."""
 _START_S = 240.0
 _ANSWER_S = 2.0
 _DEPLOY_S = 300.0
+_FORKSERVER = "EARWITNESS_FORKSERVER"
+"""As `deployments.engine` has it."""
 _LOOK_OFTEN = "PREFECT_WORKER_QUERY_SECONDS"
 
 
@@ -112,6 +114,9 @@ class Service:
         with locked("service"):
             self._keep(want)
             environment = self._environment(want, root)
+            # first: it imports for seconds, and so does the server
+            starter = [sys.executable, "-m", "deployments.forkserver", environment[_FORKSERVER]]
+            self._start("starter", starter, environment, root, tell)
             self._server(want, environment, root, tell)
             os.environ["PREFECT_API_URL"] = want.api
             self._deploy(environment, root, tell, anew=not prepare(want.at_once))
@@ -183,6 +188,7 @@ class Service:
             "EARWITNESS_PYTHON": sys.executable,
             "EARWITNESS_DROPS": str(want.drops),
             "EARWITNESS_HOME": str(home()),
+            _FORKSERVER: str(self.folder / "starter.sock"),
         }
 
     def _server(

@@ -105,7 +105,7 @@ def service(folder: Path, at_once: int) -> Iterator[Machine]:
 def step(machine: Machine, folder: Path, count: int, before: int) -> None:
     """Drop so many, wait for the last, print a line."""
     drops = DropFolder(folder / "drops")
-    files = make_files(folder / f"made-{count}", count, before)
+    files = make_files(folder / f"made-{before}", count, before)
     pids = machine.pids()
     cpu, began, at = cpu_s(pids), time.monotonic(), time.time()
     before_runs = {run["id"] for run in runs(machine, "drop")}
