@@ -1,8 +1,8 @@
 """A warm process of which the processes of runs are copies: they start in a tenth of a second instead of seconds.
 
-    python -m deployments.forkserver SOCKET
+    python -m deployments.forkserver SOCKET [further modules to import]
 
-It imports what a run needs, listens, and forks for each run that `deployments.engine` asks for; that program lives as
+It imports what a run needs, listens, and forks for each run that `deployments.warm` asks for; that program lives as
 long as the copy does. The copy has the environment, folder and streams of whoever asked, and Prefect's settings are
 read anew in it. Whoever asks is declined, and starts a process of their own, where a copy would be another thing than
 such a process: where code of ours has changed since it was imported, or where a variable differs that a library may
@@ -13,22 +13,33 @@ its own. Not for macOS, whose frameworks don't survive a fork.
 """
 
 import gc
+import importlib
 import os
 import runpy
 import selectors
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
+from types import FrameType, ModuleType
 
 import click
 
-from deployments.engine import message, receive, short_name
+from deployments.warm import message, receive, short_name
 
+_OF_RUNS = (
+    "tasks",
+    "flows.drop",
+    "flows.health",
+    "flows.maintain",
+    "flows.sweep",
+    "prefect.engine",
+    "prefect.flow_engine",
+)
+"""`tasks` first: it sets what Prefect reads when it is imported."""
 _PATIENCE_S = 5.0
 _STREAMS = 3
 _READ_WHEN_USED = ("PREFECT_", "EARWITNESS_")
@@ -60,7 +71,7 @@ class ForkServer:
     def __init__(self, address: Path, born_with: Mapping[str, str]) -> None:
         self._born_with = born_with
         self._added = {name: value for name, value in os.environ.items() if name not in born_with}
-        self._code = dict(_own_code())
+        self._code = {path: _changed_at(path) for path in _own_files()}
         self._changed = False
         self._copies: dict[int, socket.socket] = {}
         self._listener = socket.socket(socket.AF_UNIX)
@@ -93,7 +104,7 @@ class ForkServer:
                 else:
                     self._kill(key.data)
             if self._changed and not self._copies:
-                os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+                os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], dict(self._born_with))
 
     def _answer(self, line: socket.socket) -> Wanted | None:
         line.settimeout(_PATIENCE_S)
@@ -103,7 +114,7 @@ class ForkServer:
             wanted = receive(line)
             if not wanted or len(streams) != _STREAMS:
                 raise ConnectionError
-            if why := self._why_not(wanted["environment"]):
+            if why := self._why_not(wanted["environment"], wanted["arguments"]):
                 click.echo(f"declined: {why}", err=True)
                 line.sendall(message({"declined": why}))
                 raise ConnectionError
@@ -122,14 +133,17 @@ class ForkServer:
             os.setpgid(pid, pid)
         for each in streams:
             os.close(each)
+        click.echo(f"copied: process {pid}", err=True)
         self._copies[pid] = line
         self._selector.register(line, selectors.EVENT_READ, pid)
         with suppress(OSError):  # whoever asked is gone: the selector tells
             line.sendall(message({"pid": pid}))
         return None
 
-    def _why_not(self, environment: Mapping[str, str]) -> str:
-        if self._changed or self._code != dict(_own_code(self._code)):
+    def _why_not(self, environment: Mapping[str, str], arguments: Sequence[str]) -> str:
+        if len(arguments) < 2 or arguments[0] not in ("-m", "-c"):
+            return "neither -m MODULE nor -c CODE"
+        if self._changed or any(_changed_at(path) != at for path, at in self._code.items()):
             self._changed = True
             return "code has changed; this server starts itself anew as soon as its last copy has ended"
         names = {
@@ -173,11 +187,10 @@ class ForkServer:
             each.close()
 
 
-def preload() -> None:
+def preload(further: Sequence[str]) -> None:
     """Import what a run needs, and make what each would make again."""
-    import tasks  # noqa: F401 - sets what Prefect reads when it is imported
-    import flows.drop, flows.health, flows.maintain, flows.sweep  # noqa: E401, F401
-    import prefect.engine, prefect.flow_engine  # noqa: E401, F401
+    for module in (*_OF_RUNS, *further):
+        importlib.import_module(module)
     from expectations.check import CONTRACTS, suite_of
 
     for name in CONTRACTS:
@@ -187,7 +200,7 @@ def preload() -> None:
 
 
 def become(wanted: Wanted) -> None:
-    """Go on as `python -m prefect.engine`."""
+    """Go on as `python ARGUMENTS`."""
     with suppress(OSError):
         os.setpgid(0, 0)
     for at, stream in enumerate(wanted.streams):
@@ -196,36 +209,44 @@ def become(wanted: Wanted) -> None:
     os.chdir(wanted.folder)
     os.environ.clear()
     os.environ.update(wanted.environment)
-    sys.path[0] = wanted.folder
     from prefect.context import refresh_global_settings_context
     from prefect.logging.configuration import setup_logging
 
     refresh_global_settings_context()
     setup_logging(incremental=False)
-    sys.argv = ["prefect.engine", *wanted.arguments]
-    sys.modules.pop("prefect.engine", None)  # runpy warns of a module that is there already
-    runpy.run_module("prefect.engine", run_name="__main__", alter_sys=True)
+    kind, what, *arguments = wanted.arguments
+    if kind == "-m":
+        sys.path[0] = wanted.folder
+        sys.argv = [what, *arguments]
+        sys.modules.pop(what, None)  # runpy warns of a module that is there already
+        runpy.run_module(what, run_name="__main__", alter_sys=True)
+    else:
+        sys.path[0] = ""
+        sys.argv = [kind, *arguments]
+        main = sys.modules["__main__"] = ModuleType("__main__")
+        exec(compile(what, "<string>", "exec"), main.__dict__)  # as Python does with -c
 
 
 def main() -> None:
     """Serve until killed."""
     born_with = dict(os.environ)
-    preload()
+    preload(sys.argv[2:])
     server = ForkServer(Path(sys.argv[1]), born_with)
     become(server.next_copy())
 
 
-def _own_code(paths: Mapping[str, int] | None = None) -> Iterator[tuple[str, int]]:
-    """Path and time of change of each file of ours that was imported."""
-    root = str(Path(__file__).resolve().parents[1])
-    if paths is None:
-        files = {getattr(module, "__file__", None) or "" for module in list(sys.modules.values())}
-        paths = dict.fromkeys(path for path in files if path.startswith(root + os.sep) and "site-packages" not in path)
-    for path in paths:
-        try:
-            yield path, os.stat(path).st_mtime_ns
-        except OSError:
-            yield path, 0
+def _own_files() -> list[Path]:
+    """Ours among what was imported."""
+    root = Path(__file__).resolve().parents[1]
+    files = {Path(path) for module in list(sys.modules.values()) if (path := getattr(module, "__file__", None))}
+    return [path for path in files if path.is_relative_to(root) and "site-packages" not in path.parts]
+
+
+def _changed_at(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _notice(number: int, frame: FrameType | None) -> None:

@@ -31,7 +31,7 @@ _START_S = 240.0
 _ANSWER_S = 2.0
 _DEPLOY_S = 300.0
 _FORKSERVER = "EARWITNESS_FORKSERVER"
-"""As `deployments.engine` has it."""
+"""As `deployments.warm` has it."""
 _LOOK_OFTEN = "PREFECT_WORKER_QUERY_SECONDS"
 
 

@@ -1,12 +1,13 @@
-"""`prefect.engine`, the process of one run, at once: a copy of a warm process where there is one.
+"""Python that has imported everything already, where there is one.
 
-    python -m deployments.engine
+    python -m deployments.warm -m prefect.engine
+    python -m deployments.warm -c CODE [arguments]
 
-prefect.yaml has this as the command of runs on a process pool. To start Python and to import Prefect, Great Expectations
-and our flows takes seconds of a core, for each run anew. `deployments.forkserver` has done it already: this process
-hands its environment, folder and streams over, and lives as long as the copy does, whose signals and exit code are its
-own. So whoever started it (a worker) need not know. Where no such server is, or where it declines, this process becomes
-`prefect.engine` itself, and the run starts as late as it would have.
+prefect.yaml starts runs so. To start Python and to import Prefect, Great Expectations and our flows takes seconds of a
+core, for each run anew. `deployments.forkserver` has done it: this process hands its environment, folder and streams
+over to a copy of that one, and lives as long as the copy does, whose signals and exit code are its own. So whoever
+started it (a worker) need not know. Where no such server is, or where it declines, this process becomes
+`python ARGUMENTS` itself, and the run starts as late as it would have.
 
 Imports next to nothing: it is started for every run.
 """
@@ -26,18 +27,18 @@ from typing import Any
 
 ADDRESS = "EARWITNESS_FORKSERVER"
 """Variable with the path of its socket."""
-LENGTH = struct.Struct("!I")
-"""Comes before each message; the first has the three standard streams with it."""
+_LENGTH = struct.Struct("!I")
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 _PATIENCE_S = 5.0
 
 
 def main() -> None:
-    """Be `prefect.engine`, from afar or in person."""
+    """Be `python ARGUMENTS`, from afar or in person."""
+    arguments = sys.argv[1:]
     address = os.environ.get(ADDRESS)
-    if address and (code := _from_afar(Path(address))) is not None:
+    if address and (code := _from_afar(Path(address), arguments)) is not None:
         _end_like(code)
-    os.execv(sys.executable, [sys.executable, "-m", "prefect.engine", *sys.argv[1:]])
+    os.execv(sys.executable, [sys.executable, *arguments])
 
 
 @contextmanager
@@ -51,28 +52,29 @@ def short_name(address: Path) -> Iterator[str]:
         os.chdir(before)
 
 
-def receive(line: socket.socket) -> Any:
-    """The next message; None where the line has ended."""
-    head = _read(line, LENGTH.size)
-    return json.loads(_read(line, LENGTH.unpack(head)[0])) if head else None
-
-
 def message(content: object) -> bytes:
     """As `receive` takes it."""
     text = json.dumps(content).encode()
-    return LENGTH.pack(len(text)) + text
+    return _LENGTH.pack(len(text)) + text
 
 
-def _from_afar(address: Path) -> int | None:
+def receive(line: socket.socket) -> Any:
+    """The next message; None where the line has ended."""
+    head = _read(line, _LENGTH.size)
+    text = head and _read(line, _LENGTH.unpack(head)[0])
+    return json.loads(text) if text else None
+
+
+def _from_afar(address: Path, arguments: list[str]) -> int | None:
     """The copy's exit code, negative for a signal; None where there is no copy."""
-    folder = str(Path.cwd())
+    wanted = {"environment": dict(os.environ), "folder": str(Path.cwd()), "arguments": arguments}
     with socket.socket(socket.AF_UNIX) as line:
         try:
             line.settimeout(_PATIENCE_S)
             with short_name(address) as name:
                 line.connect(name)
             line.sendmsg([b"+"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0, 1, 2]))])
-            line.sendall(message({"environment": dict(os.environ), "folder": folder, "arguments": sys.argv[1:]}))
+            line.sendall(message(wanted))
             answer = receive(line)
         except OSError:
             return None
@@ -81,7 +83,7 @@ def _from_afar(address: Path) -> int | None:
         _pass_on(answer["pid"])
         line.settimeout(None)
         ended = receive(line)
-    if ended is None:  # the server is gone, and whether the copy ends well would never be known: a run is crashed at once
+    if ended is None:  # the server is gone; how the copy would end nobody would ever know, so it ends now
         with suppress(ProcessLookupError):
             os.killpg(answer["pid"], signal.SIGKILL)
         return -signal.SIGKILL
@@ -113,7 +115,7 @@ def _read(line: socket.socket, size: int) -> bytes:
         try:
             part = line.recv(size - len(got))
         except ConnectionResetError:
-            part = b""
+            return b""
         if not part:
             return b""
         got += part
