@@ -17,9 +17,9 @@ from prefect.concurrency._leases import maintain_concurrency_lease
 
 # Of the deployment that started this run, or the run that this one is a part of. Prefect's public door to it
 # (prefect.runtime.deployment.id) asks the server each time where there is none.
-from prefect.context import _deployment_id
+from prefect.context import SettingsContext, _deployment_id, get_settings_context
 from prefect.exceptions import ObjectAlreadyExists
-from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, Settings
 
 from earwitness.errors import ServerUnavailable
 from earwitness.interrupt import stop_if_interrupted
@@ -91,8 +91,7 @@ def slot_for(stage: str) -> Iterator[None]:
 
 def _wait_for(limit: str) -> UUID:
     told, away_since, busy = False, None, 0
-    # nothing can interrupt the client's own tries
-    with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}), get_client(sync_client=True) as client:
+    with _one_try(), get_client(sync_client=True) as client:
         while True:
             stop_if_interrupted()
             try:
@@ -115,6 +114,28 @@ def _wait_for(limit: str) -> UUID:
                     raise _no_limit(limit)
                 return granted.lease_id
             _pause(min(_LOOK_S, _SOON_S * 2 ** (busy - 1)) if busy else _LOOK_S)
+
+
+@contextmanager
+def _one_try() -> Iterator[None]:
+    """A block in which the client of Prefect does not try again by itself: nothing can interrupt that."""
+    now = get_settings_context()
+    with SettingsContext(profile=now.profile, settings=_with_one_try(now.settings)):
+        yield
+
+
+def _with_one_try(settings: Settings) -> Settings:
+    # Prefect takes 40 ms of a core for it, and a recording waits for four slots
+    global _changed
+    before, after = _changed or (None, settings)
+    if before is not settings:
+        after = settings.copy_with_update({PREFECT_CLIENT_MAX_RETRIES: 0})
+        _changed = settings, after
+    return after
+
+
+_changed: tuple[Settings, Settings] | None = None
+"""The settings as they were, and as they are for one try."""
 
 
 def _give_back(stage: str, lease: UUID) -> None:
