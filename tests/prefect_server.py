@@ -16,6 +16,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.warm import a_strangers, warm_python
+
 WHICH = "EARWITNESS_TEST_SERVER"
 """Set to `production`, it makes the whole suite run on what deployments/compose.yaml starts."""
 
@@ -46,14 +48,13 @@ def sqlite_server(folder: Path) -> Iterator[tuple[str, "subprocess.Popen[bytes]"
     from tests.runs import ROOT, wait_until  # which imports from here
 
     port = free_port()
-    own = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    settings = {"PREFECT_HOME": prefect_home(folder), "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
+    settings = {"PREFECT_HOME": prefect_home(folder), "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
     log = folder / "server.log"
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "deployments.server", "--host", "127.0.0.1", "--port", str(port), "--no-ui"],
+            [*warm_python(), "-m", "deployments.server", "--host", "127.0.0.1", "--port", str(port), "--no-ui"],
             cwd=ROOT,
-            env={**own, **settings},
+            env=a_strangers(**settings),
             stdout=file,
             stderr=subprocess.STDOUT,
             start_new_session=True,

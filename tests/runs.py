@@ -17,6 +17,7 @@ from typing import Any
 from earwitness.archive.place import MANIFEST
 from earwitness.storage.store import sha256_file
 from tests.prefect_server import prefect_home
+from tests.warm import a_strangers, warm_python
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -62,39 +63,37 @@ class Place:
         return made
 
     def environment(self) -> dict[str, str]:
-        # nobody's Prefect but ours; and each start of our own code must not compile it anew
-        inherited = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("PREFECT_", "EARWITNESS_")) and name != "PYTHONDONTWRITEBYTECODE"
-        }
         password = {name: os.environ[name] for name in ("PREFECT_API_AUTH_STRING",) if name in os.environ}
         return {
-            **inherited,
-            "PYTHONPATH": str(ROOT),
+            **a_strangers(),
             "EARWITNESS_HOME": str(self.home),
             "PREFECT_HOME": prefect_home(self.folder / "prefect"),
             "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
-            "HF_HUB_OFFLINE": "1",
             **({"PREFECT_API_URL": self.api_url, **password} if self.api_url else {}),
             **self.variables,
         }
 
     def start(self, *arguments: str | Path, main: str = MAIN, **variables: str) -> "ChildRun":
         """`earwitness run ARGUMENTS --out ... --json` in a process group of its own."""
-        return ChildRun(self, [*map(str, arguments), "--out", str(self.out), "--json"], main, variables)
+        return self._start([sys.executable], arguments, main, variables)
 
     def run(self, *arguments: str | Path, deadline_s: float = 600, main: str = MAIN, **variables: str) -> "ChildRun":
         """Start and wait."""
-        child = self.start(*arguments, main=main, **variables)
+        child = self._start(warm_python(), arguments, main, variables)
         child.wait(deadline_s)
         return child
+
+    def _start(
+        self, python: list[str], arguments: Iterable[str | Path], main: str, variables: Mapping[str, str]
+    ) -> "ChildRun":
+        command = [*python, "-c", main, "run", *map(str, arguments), "--out", str(self.out), "--json"]
+        return ChildRun(self, command, variables)
 
 
 class ChildRun:
     """One call of `earwitness run`."""
 
-    def __init__(self, place: Place, arguments: list[str], main: str, variables: Mapping[str, str]) -> None:
+    def __init__(self, place: Place, command: list[str], variables: Mapping[str, str]) -> None:
         self.token = uuid.uuid4().hex
         logs = place.folder / "logs"
         logs.mkdir(parents=True, exist_ok=True)
@@ -103,7 +102,7 @@ class ChildRun:
         self.took_s = 0.0
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", main, "run", *arguments],
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,

@@ -1,16 +1,13 @@
 """A machine of a user's on which `earwitness up` runs."""
 
 import json
-import os
 import socket
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 from tests.prefect_server import prefect_home
-
-ROOT = Path(__file__).resolve().parents[1]
+from tests.warm import a_strangers, warm_python
 
 
 class Machine:
@@ -22,15 +19,14 @@ class Machine:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "EARWITNESS_"))},
+            **a_strangers(),
             "EARWITNESS_HOME": str(folder / "home"),
-            "PYTHONPATH": str(ROOT),
             "PREFECT_HOME": prefect_home(folder / "prefect"),
         }
 
     def __call__(self, *arguments: str | Path) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            [sys.executable, "-c", "from earwitness.cli import main; main()", *map(str, arguments)],
+            [*warm_python(), "-c", "from earwitness.cli import main; main()", *map(str, arguments)],
             capture_output=True,
             text=True,
             timeout=400,

@@ -25,8 +25,10 @@ from earwitness.storage.whole import write_whole
 WORK_POOL, UPKEEP_POOL = "earwitness", "earwitness-upkeep"
 LIMIT_PREFIX = "earwitness-"
 """What the names of the limits of stages begin with."""
-PARTS = ("server", "starter", "worker", "upkeep", "watcher")
-"""In the order in which they are started."""
+_FORKS = sys.platform == "linux"
+"""Elsewhere a copy of a process is not safe to use."""
+PARTS = ("server", *(["starter"] if _FORKS else []), "worker", "upkeep", "watcher")
+"""They are stopped in the reverse order."""
 _START_S = 240.0
 _ANSWER_S = 2.0
 _DEPLOY_S = 300.0
@@ -114,9 +116,9 @@ class Service:
         with locked("service"):
             self._keep(want)
             environment = self._environment(want, root)
-            # first: it imports for seconds, and so does the server
-            starter = [sys.executable, "-m", "deployments.forkserver", environment[_FORKSERVER]]
-            self._start("starter", starter, environment, root, tell)
+            if _FORKS:  # first: it imports for seconds, and so does the server
+                starter = [sys.executable, "-m", "deployments.forkserver", environment[_FORKSERVER]]
+                self._start("starter", starter, environment, root, tell)
             self._server(want, environment, root, tell)
             os.environ["PREFECT_API_URL"] = want.api
             self._deploy(environment, root, tell, anew=not prepare(want.at_once))

@@ -1,12 +1,12 @@
 """The command as users call it: a process, its output, its exit code."""
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.warm import environment, warm_python
 
 
 def server() -> dict[str, str]:
@@ -16,12 +16,12 @@ def server() -> dict[str, str]:
     return {"PREFECT_API_URL": str(PREFECT_API_URL.value())}
 
 
-def earwitness(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def earwitness(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", "from earwitness.cli import main; main()", *map(str, arguments)],
+        [*warm_python(), "-c", "from earwitness.cli import main; main()", *map(str, arguments)],
         capture_output=True,
         text=True,
-        env={**os.environ, **environment},
+        env={**environment(), **variables},
         timeout=240,
         check=False,
     )

@@ -1,7 +1,6 @@
 """`earwitness watch`, `up` and `status` as their users call them."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import pytest
 from earwitness.drops.folder import DropFolder
 from earwitness.drops.watch import is_watched
 from tests.runs import wait_until
+from tests.warm import environment, warm_python
 
 MAIN = "from earwitness.cli import main; main()"
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,21 +19,20 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def earwitness(*arguments: str, folder: Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-c", MAIN, *arguments],
+        [*warm_python(), "-c", MAIN, *arguments],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env=environment(),
     )
 
 
 def watch_until_told_and_kill(folder: DropFolder, name: str, log: Path) -> None:
-    environment = {**os.environ, "PREFECT_API_URL": "http://127.0.0.1:9/api", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", MAIN, "watch", str(folder.root), "--settle", "0.1", "--every", "0.1"]
     with log.open("w") as file:
-        process = subprocess.Popen(command, env=environment, stderr=file)
+        process = subprocess.Popen(command, env=environment(PREFECT_API_URL="http://127.0.0.1:9/api"), stderr=file)
     try:
         wait_until(lambda: is_watched(folder) or process.poll() is not None, 60, log.read_text)
         (folder.incoming / name).write_text(name)
@@ -66,7 +65,7 @@ def test_status_says_that_nothing_runs(tmp_path: Path) -> None:
     answer = json.loads(done.stdout)
     assert answer["ok"] is False
     assert {part["name"]: part["state"] for part in answer["parts"]} == dict.fromkeys(
-        ("server", "worker", "upkeep", "watcher"), "stopped"
+        ("server", "starter", "worker", "upkeep", "watcher"), "stopped"
     )
     assert answer["drop_folder"] is None
 

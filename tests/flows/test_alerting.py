@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from flows import run_flow
 from tasks.alerting import tell_of_room
 from tests.prefect_server import prefect_home
 from tests.receivers import Receiver, http_server
+from tests.warm import environment, warm_python
 
 HIDDEN = "T0KEN-hidden"
 SECRET = "a-secret-of-the-webhook"
@@ -150,21 +150,19 @@ def test_no_secret_is_written_anywhere(receiver: Receiver, tmp_path: Path, own_h
         f"slack://{HIDDEN}",
         f"mailtos://me:{HIDDEN}@127.0.0.1:9?from=a@b.cd&to=e@f.gh",
     ]
-    environment = {
-        **os.environ,
-        "EARWITNESS_ALERT_URLS": " ".join(places),
-        "PREFECT_HOME": prefect_home(tmp_path / "prefect"),
-        "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
-        "PREFECT_LOGGING_LEVEL": "DEBUG",
-        "PREFECT_LOGGING_ROOT_LEVEL": "DEBUG",
-        "PREFECT_LOGGING_EXTRA_LOGGERS": "earwitness,tasks,apprise,urllib3",
-    }
-    environment.pop("PREFECT_API_URL", None)
+    variables = environment(
+        EARWITNESS_ALERT_URLS=" ".join(places),
+        PREFECT_HOME=prefect_home(tmp_path / "prefect"),
+        PREFECT_LOGGING_LEVEL="DEBUG",
+        PREFECT_LOGGING_ROOT_LEVEL="DEBUG",
+        PREFECT_LOGGING_EXTRA_LOGGERS="earwitness,tasks,apprise,urllib3",
+    )
+    variables.pop("PREFECT_API_URL", None)
 
     def earwitness(*arguments: str) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-c", "from earwitness.cli import main; main()", *arguments]
+        command = [*warm_python(), "-c", "from earwitness.cli import main; main()", *arguments]
         return subprocess.run(
-            command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=280, check=False
+            command, env=variables, cwd=tmp_path, capture_output=True, text=True, timeout=280, check=False
         )
 
     ran = earwitness("run", "in", "--verbose", "--out", "out")

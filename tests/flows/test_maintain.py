@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -19,6 +18,7 @@ from earwitness.home import leases_path
 from earwitness.maintenance.options import MaintainOptions, StepReport
 from tests.receivers import Receiver, http_server
 from tests.runs import wait_until
+from tests.warm import environment, warm_python
 
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.usefixtures("prefect_server")]
 
@@ -40,12 +40,12 @@ from prefect.context import FlowRunContext
 from tasks.alerting import tell_of_bug, tell_of_crash
 from tasks.lease import drop_lease, hold_lease
 
-hooks = {} if os.environ.get("FOREIGN") else {
+hooks = {} if os.environ.get("EARWITNESS_TEST_FOREIGN") else {
     "on_running": [hold_lease], "on_completion": [drop_lease],
     "on_failure": [drop_lease, tell_of_bug], "on_crashed": [tell_of_crash],
 }
 
-@flow(name=os.environ.get("FLOW", "recording"), flow_run_name="{path.name}", **hooks)
+@flow(name=os.environ.get("EARWITNESS_TEST_FLOW", "recording"), flow_run_name="{path.name}", **hooks)
 def light(path: Path):
     print(FlowRunContext.get().flow_run.id, flush=True)
     said = sys.stdin.readline()
@@ -58,8 +58,8 @@ def batch(paths: list[Path]):
     for path in paths:
         light(path)
 
-with tags(*os.environ.get("TAGS", "").split()):
-    if os.environ.get("BATCH"):
+with tags(*os.environ.get("EARWITNESS_TEST_TAGS", "").split()):
+    if os.environ.get("EARWITNESS_TEST_BATCH"):
         batch([Path(name) for name in sys.argv[1:]])
     else:
         light(Path(sys.argv[1]))
@@ -94,11 +94,11 @@ def start() -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
     """Starts a script that reports on stdout, as a process of its own on the same server."""
     started: list[subprocess.Popen[str]] = []
 
-    def begin(script: str, *arguments: str | Path, folder: Path = ROOT, **environment: str) -> "subprocess.Popen[str]":
+    def begin(script: str, *arguments: str | Path, folder: Path = ROOT, **variables: str) -> "subprocess.Popen[str]":
         process = subprocess.Popen(
-            [sys.executable, "-c", script, *map(str, arguments)],
+            [*warm_python(), "-c", script, *map(str, arguments)],
             cwd=folder,
-            env={**os.environ, **server(), "PYTHONPATH": str(ROOT), **environment},
+            env=environment(**{**server(), **variables}),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -252,7 +252,7 @@ def test_two_at_the_same_time_do_it_once(start: Callable[..., "subprocess.Popen[
 def test_a_killed_batch_is_told_of_once_and_stands_for_its_recordings(
     start: Callable[..., "subprocess.Popen[str]"], receiver: Receiver
 ) -> None:
-    process = start(LIGHT, "a.mp3", "b.mp3", BATCH="1")
+    process = start(LIGHT, "a.mp3", "b.mp3", EARWITNESS_TEST_BATCH="1")
     batch, recording = said(process), said(process)
     kill(process)
     report = maintain()
@@ -266,7 +266,7 @@ def test_a_killed_batch_is_told_of_once_and_stands_for_its_recordings(
 def test_a_run_that_keeps_being_killed_is_not_started_for_ever(
     start: Callable[..., "subprocess.Popen[str]"], receiver: Receiver
 ) -> None:
-    process = start(LIGHT, "a.mp3", TAGS="earwitness-resume:2")
+    process = start(LIGHT, "a.mp3", EARWITNESS_TEST_TAGS="earwitness-resume:2")
     said(process)
     kill(process)
     report = maintain(resume=2, here=True)
@@ -336,7 +336,7 @@ def test_the_heartbeats_of_another_machine_count(
 
 
 def test_flows_of_others_are_left_alone(start: Callable[..., "subprocess.Popen[str]"], tmp_path: Path) -> None:
-    process = start(LIGHT, "a.mp3", FOREIGN="1")
+    process = start(LIGHT, "a.mp3", EARWITNESS_TEST_FOREIGN="1")
     theirs = said(process)
     kill(process)
     for _ in range(2):
