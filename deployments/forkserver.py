@@ -70,7 +70,6 @@ class ForkServer:
 
     def __init__(self, address: Path, born_with: Mapping[str, str]) -> None:
         self._born_with = born_with
-        self._added = {name: value for name, value in os.environ.items() if name not in born_with}
         self._code = {path: _changed_at(path) for path in _own_files()}
         self._changed = False
         self._copies: dict[int, socket.socket] = {}
@@ -107,49 +106,48 @@ class ForkServer:
                 os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], dict(self._born_with))
 
     def _answer(self, line: socket.socket) -> Wanted | None:
+        """Fork, if all is well; whatever is wrong with a request, the server goes on."""
         line.settimeout(_PATIENCE_S)
         streams: list[int] = []
         try:
             _, streams, _, _ = socket.recv_fds(line, 1, _STREAMS)
-            wanted = receive(line)
-            if not wanted or len(streams) != _STREAMS:
-                raise ConnectionError
-            if why := self._why_not(wanted["environment"], wanted["arguments"]):
-                click.echo(f"declined: {why}", err=True)
-                line.sendall(message({"declined": why}))
-                raise ConnectionError
-        except OSError:
-            line.close()
-            for each in streams:
-                os.close(each)
-            return None
-        pid = os.fork()
+            asked = receive(line)
+            wanted = Wanted(asked["environment"], asked["folder"], asked["arguments"], streams)
+            why_not = self._why_not(wanted)
+            pid = -1 if why_not else os.fork()
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            why_not, pid = f"{type(error).__name__}: {error}", -1
         if pid == 0:
             self._close()
             line.close()
-            environment = self._added | wanted["environment"]  # what imports have set, they set as a default
-            return Wanted(environment, wanted["folder"], wanted["arguments"], streams)
-        with suppress(OSError):  # the copy does it too, whoever comes first
-            os.setpgid(pid, pid)
+            return wanted
         for each in streams:
             os.close(each)
+        if why_not:
+            click.echo(f"declined: {why_not}", err=True)
+            with suppress(OSError):
+                line.sendall(message({"declined": why_not}))
+            line.close()
+            return None
         click.echo(f"copied: process {pid}", err=True)
+        with suppress(OSError):  # the copy does it too, whoever comes first
+            os.setpgid(pid, pid)
         self._copies[pid] = line
         self._selector.register(line, selectors.EVENT_READ, pid)
         with suppress(OSError):  # whoever asked is gone: the selector tells
             line.sendall(message({"pid": pid}))
         return None
 
-    def _why_not(self, environment: Mapping[str, str], arguments: Sequence[str]) -> str:
-        if len(arguments) < 2 or arguments[0] not in ("-m", "-c"):
+    def _why_not(self, wanted: Wanted) -> str:
+        if len(wanted.streams) != _STREAMS or len(wanted.arguments) < 2 or wanted.arguments[0] not in ("-m", "-c"):
             return "neither -m MODULE nor -c CODE"
         if self._changed or any(_changed_at(path) != at for path, at in self._code.items()):
             self._changed = True
             return "code has changed; this server starts itself anew as soon as its last copy has ended"
         names = {
             name
-            for name in environment.keys() | self._born_with.keys()
-            if environment.get(name) != self._born_with.get(name)
+            for name in wanted.environment.keys() | self._born_with.keys()
+            if wanted.environment.get(name) != self._born_with.get(name)
             and name not in _OF_THE_START
             and not name.startswith(_READ_WHEN_USED)
         }
@@ -167,7 +165,7 @@ class ForkServer:
             if not pid:
                 return
             line = self._copies.pop(pid)
-            with suppress(KeyError):
+            with suppress(KeyError):  # it was killed because nobody waits for it
                 self._selector.unregister(line)
             with suppress(OSError):
                 line.sendall(message({"code": os.waitstatus_to_exitcode(status)}))
@@ -175,9 +173,10 @@ class ForkServer:
 
     def _kill(self, pid: int) -> None:
         """Whoever asked for it was killed."""
-        self._selector.unregister(self._copies[pid])
-        with suppress(ProcessLookupError):
-            os.killpg(pid, signal.SIGKILL)
+        if pid in self._copies:  # it has not ended in the same moment
+            self._selector.unregister(self._copies[pid])
+            with suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)
 
     def _close(self) -> None:
         signal.set_wakeup_fd(-1)
@@ -199,7 +198,7 @@ def preload(further: Sequence[str]) -> None:
     gc.freeze()  # a collector that looked at each object would make a copy of all that memory in every copy
 
 
-def become(wanted: Wanted) -> None:
+def become(wanted: Wanted, born_with: Mapping[str, str]) -> None:
     """Go on as `python ARGUMENTS`."""
     with suppress(OSError):
         os.setpgid(0, 0)
@@ -207,8 +206,9 @@ def become(wanted: Wanted) -> None:
         os.dup2(stream, at)
         os.close(stream)
     os.chdir(wanted.folder)
+    set_by_imports = {name: value for name, value in os.environ.items() if name not in born_with}
     os.environ.clear()
-    os.environ.update(wanted.environment)
+    os.environ.update(set_by_imports | wanted.environment)
     from prefect.context import refresh_global_settings_context
     from prefect.logging.configuration import setup_logging
 
@@ -232,7 +232,7 @@ def main() -> None:
     born_with = dict(os.environ)
     preload(sys.argv[2:])
     server = ForkServer(Path(sys.argv[1]), born_with)
-    become(server.next_copy())
+    become(server.next_copy(), born_with)
 
 
 def _own_files() -> list[Path]:

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from deployments.warm import ADDRESS
+from deployments.warm import ADDRESS, short_name
 from tests.runs import ROOT, wait_until
 
 pytestmark = [
@@ -160,6 +161,16 @@ def test_whoever_is_killed_takes_it_along_with_what_it_has_started(address: Path
     pids = told(process)
     process.kill()
     wait_until(lambda: not any(map(lives, pids)))
+
+
+def test_nonsense_does_no_harm(address: Path) -> None:
+    for nonsense in (b"", b"+", b"+\0\0\0\4null", b"+\0\0\0\5[1,2]", b"GET / HTTP/1.1\r\n\r\n"):
+        with socket.socket(socket.AF_UNIX) as line:
+            with short_name(address) as name:
+                line.connect(name)
+            line.sendall(nonsense)
+    out, _ = start(address, TELL).communicate("", timeout=60)
+    assert json.loads(out)["warm"] is True
 
 
 def test_without_a_server_it_is_python_itself(tmp_path: Path) -> None:
