@@ -3,7 +3,7 @@
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,9 +48,7 @@ def is_companion(path: Path) -> bool:
 
 def companions(recording: Path) -> list[Path]:
     """What lies beside a recording and goes where it goes: its transcript, and `<file>.toml`."""
-    bases = (recording.stem, recording.name)
-    wanted = {f"{base}{suffix}".lower() for base in bases for suffix in SUFFIXES}
-    wanted.add(f"{recording.name}{OPTIONS_SUFFIX}".lower())
+    wanted = _names_of_companions(recording)
     try:
         with os.scandir(recording.parent) as entries:
             return sorted(
@@ -60,6 +58,12 @@ def companions(recording: Path) -> list[Path]:
             )
     except OSError:
         return []
+
+
+def _names_of_companions(recording: Path) -> set[str]:
+    bases = (recording.stem, recording.name)
+    wanted = {f"{base}{suffix}".lower() for base in bases for suffix in SUFFIXES}
+    return wanted | {f"{recording.name}{OPTIONS_SUFFIX}".lower()}
 
 
 def options_file(recording: Path) -> Path | None:
@@ -110,7 +114,7 @@ class Arrivals:
         self._seen: dict[Path, _Seen] = {}
 
     def whole(self) -> list[Path]:
-        """Recordings that are whole, together with their companions, the oldest first."""
+        """Recordings that are whole, together with the companions that were seen, the oldest first."""
         now = time.monotonic()
         seen: dict[Path, _Seen] = {}
         changed: dict[Path, float] = {}
@@ -121,20 +125,30 @@ class Arrivals:
             changed[path] = found.st_mtime
         self._seen = seen
         self.unreadable = {path: why for path, why in self.unreadable.items() if path in seen}
-        ready = [path for path in seen if not is_companion(path) and self._is_whole(path, now)]
+        beside: dict[tuple[Path, str], list[Path]] = {}
+        for path in filter(is_companion, seen):
+            beside.setdefault((path.parent, path.name.lower()), []).append(path)
+        ready = []
+        for path in seen:
+            if not is_companion(path):
+                names = _names_of_companions(path)
+                theirs = [one for name in names for one in beside.get((path.parent, name), [])]
+                if self._is_left_alone([path, *theirs], now) and self._is_whole(path, now):
+                    ready.append(path)
         return sorted(ready, key=lambda path: (changed[path], path))
 
     def waiting(self) -> list[Path]:
         """Recordings that were there at the last look."""
         return [path for path in self._seen if not is_companion(path)]
 
+    def is_still_whole(self, recording: Path) -> bool:
+        """Whether it has no companion that came after the last look, or just before it."""
+        return self._is_left_alone(companions(recording), time.monotonic())
+
+    def _is_left_alone(self, paths: Iterable[Path], now: float) -> bool:
+        return all(path in self._seen and now - self._seen[path].since >= self.patience.settle_s for path in paths)
+
     def _is_whole(self, path: Path, now: float) -> bool:
-        alone_s = now - self._seen[path].since
-        if alone_s < self.patience.settle_s or any(
-            now - self._seen[one].since < self.patience.settle_s if one in self._seen else True
-            for one in companions(path)
-        ):
-            return False
         try:
             with path.open("rb") as file:
                 file.read(1)
@@ -143,4 +157,4 @@ class Arrivals:
             self.unreadable[path] = error.strerror or str(error)
             return False
         self.unreadable.pop(path, None)
-        return not cut_off or alone_s >= self.patience.cut_off_s
+        return not cut_off or now - self._seen[path].since >= self.patience.cut_off_s

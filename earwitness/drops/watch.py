@@ -66,9 +66,7 @@ class Watcher:
             if time.monotonic() >= self._next_check:
                 count += self.find_lost()
                 self._next_check = time.monotonic() + self.lost_s
-            self._held_back = False
-            for together in _together(whole, _size):
-                count += self._hand_over(self._claim(together))
+            count += self._take(whole)
             self._tell_full()
         except (Transient, StorageError) as error:
             self._rest(error)
@@ -105,13 +103,31 @@ class Watcher:
                 continue
             yield drop
 
-    def _claim(self, paths: Sequence[Path]) -> list[Drop]:
+    def _take(self, whole: Sequence[Path]) -> int:
+        count, room = 0, self._room()
+        self._held_back = False
+        for together in _together(whole, _size):
+            count += self._hand_over(self._claim(together, room - count))
+            if self._held_back:
+                break
+        return count
+
+    def _room(self) -> int:
+        """How many may be taken: once `most` were in processing, none until half of them have ended.
+
+        A file that took the place of each that ends would have no others to be processed with.
+        """
+        there = len(self.folder.drops())
+        return 0 if self._said_full and there > self.most // 2 else self.most - there
+
+    def _claim(self, paths: Sequence[Path], room: int) -> list[Drop]:
         claimed: list[Drop] = []
-        room = self.most - len(self.folder.drops())
         for path in paths:
             if len(claimed) >= room:
                 self._held_back = True
                 break
+            if not self._arrivals.is_still_whole(path):
+                continue
             if drop := self.folder.claim(path, self.defaults):
                 claimed.append(drop)
             else:

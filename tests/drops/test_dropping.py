@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -273,6 +274,50 @@ def test_no_more_than_wanted_are_taken(folder: DropFolder) -> None:
         "full: 2 files are in processing (--most), so others wait in incoming",
         "no longer full",
     ]
+
+
+def test_what_waits_for_room_is_taken_together_too(folder: DropFolder) -> None:
+    for number in range(70):
+        put(folder, f"{number:02}.wav")
+    office = Counter()
+    watch = watcher(folder, office, most=40)
+    watch.look()
+    while drops := folder.drops():
+        finish(folder, drops[0], result(Outcome.DONE))
+        watch.look()
+    assert sorted(name for group in office.groups for name in group) == [f"{number:02}.wav" for number in range(70)]
+    # whenever half of those in processing had ended
+    assert [len(group) for group in office.groups] == [20, 20, 20, 10]
+
+
+def test_a_look_at_many_that_wait_takes_time_in_proportion(folder: DropFolder) -> None:
+    def look_s() -> float:
+        arrivals = Arrivals(folder.incoming, AT_ONCE)
+        took = []
+        for _ in range(3):
+            began = time.process_time()
+            arrivals.whole()
+            took.append(time.process_time() - began)
+        return min(took)
+
+    took = []
+    for count in (100, 2000):
+        for number in range(count):
+            put(folder, f"{number}.wav")
+            put(folder, f"{number}.srt")
+        took.append(look_s())
+    assert took[1] < 60 * took[0], took  # twenty times as many; in proportion to their square it would be 400
+
+
+def test_a_transcript_that_comes_late_is_waited_for(folder: DropFolder) -> None:
+    recording = put(folder, "talk.wav")
+    arrivals = Arrivals(folder.incoming, AT_ONCE)
+    assert arrivals.whole() == [recording]
+    assert arrivals.is_still_whole(recording)
+    put(folder, "TALK.SRT")
+    assert not arrivals.is_still_whole(recording)
+    assert arrivals.whole() == [recording]
+    assert arrivals.is_still_whole(recording)
 
 
 def test_only_one_works_on_a_drop_and_only_one_watches(folder: DropFolder) -> None:
