@@ -17,7 +17,7 @@ from typing import Any
 from earwitness.archive.place import MANIFEST
 from earwitness.storage.store import sha256_file
 from tests.prefect_server import prefect_home
-from tests.warm import a_strangers, warm_python
+from tests.warm import AS_THE_COMMAND, a_strangers, warm_python
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -79,7 +79,7 @@ class Place:
 
     def run(self, *arguments: str | Path, deadline_s: float = 600, main: str = MAIN, **variables: str) -> "ChildRun":
         """Start and wait."""
-        child = self._start(warm_python(), arguments, main, variables)
+        child = self._start(warm_python(), arguments, main, {**AS_THE_COMMAND, **variables})
         child.wait(deadline_s)
         return child
 

@@ -15,6 +15,8 @@ from pathlib import Path
 from deployments.warm import ADDRESS
 
 _ROOT = Path(__file__).resolve().parents[1]
+AS_THE_COMMAND = {"PREFECT_LOGGING_LEVEL": "CRITICAL", "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL"}
+"""What `earwitness run` sets before it imports Prefect, which is too late in a copy."""
 _ALSO = ("earwitness.cli", "prefect.cli", "prefect.server.api.server")
 _NOT_INHERITED = ("PYTEST_", "PYTHONDONTWRITEBYTECODE")
 """What pytest says there changes with every test; and no start must compile our code anew."""

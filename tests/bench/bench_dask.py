@@ -1,14 +1,16 @@
 """A batch on one Dask worker and on two, in one run: throughput, their ratio, and how often each worker loads a model.
 
 Both workers are there all the time, and both have processed a recording before anything is measured. One of them alone
-offers ALONE, both offer ANY; batches ask for the one or the other in turn. Recordings are the telephone call (30 s),
-each a little quieter than the one before, so that no two have the same content; all engines are real ones.
+offers ALONE, both offer ANY; batches ask for the one or the other in turn. Recordings are the telephone call, repeated
+until it is as long as wanted, each a little quieter than the one before, so that no two have the same content; all
+engines are real ones. What Prefect's server does for a recording, a second or two, is done beside the workers: the
+shorter the recordings, the more of the second processor it takes.
 
 Each worker has one processor, as if it were a machine of its own: without that, one worker uses more than one already,
 since stages of a recording run side by side (`--share`). The ratio wants two free processors: how busy they were with
 other things is printed, too.
 
-    python -m tests.bench.bench_dask [--recordings 8] [--turns 1] [--share]
+    python -m tests.bench.bench_dask [--recordings 8] [--seconds 60] [--turns 1] [--share]
 """
 
 import argparse
@@ -27,18 +29,19 @@ from typing import Any
 from tests.prefect_server import prefect_home
 from tests.runs import ROOT, wait_until
 
-SECONDS = 30
 OPTIONS: dict[str, Any] = {"profile": "archive", "clip": {"count": 1, "video": False}, "transcribe": {"language": "en"}}
 
 
-def calls(folder: Path) -> Callable[[int], list[Path]]:
+def calls(folder: Path, seconds: int) -> Callable[[int], list[Path]]:
     """Makes so many more recordings whenever it is called."""
+    import numpy as np
     import soundfile
 
     spec = find_spec("pyannote.audio")
     assert spec is not None
     assert spec.origin is not None
-    sound, rate = soundfile.read(Path(spec.origin).parent / "sample" / "sample.wav", frames=SECONDS * 16_000)
+    call, rate = soundfile.read(Path(spec.origin).parent / "sample" / "sample.wav")
+    sound = np.resize(call, seconds * rate)
     made = 0
 
     def more(count: int) -> list[Path]:
@@ -112,6 +115,7 @@ def machine_seconds() -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--recordings", type=int, default=8, help="of each batch")
+    parser.add_argument("--seconds", type=int, default=60, help="length of each recording")
     parser.add_argument("--turns", type=int, default=1, help="batches of each kind, one and two workers in turn")
     parser.add_argument("--share", action="store_true", help="both workers may use all processors")
     want = parser.parse_args()
@@ -124,15 +128,15 @@ def main() -> None:
             "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
         }
         os.environ.pop("PREFECT_API_URL", None)
-        measure(want.recordings, want.turns, folder, share=want.share)
+        measure(want.recordings, want.seconds, want.turns, folder, share=want.share)
 
 
-def measure(count: int, turns: int, folder: Path, *, share: bool) -> None:
+def measure(count: int, seconds: int, turns: int, folder: Path, *, share: bool) -> None:
     from earwitness.result import Outcome
     from flows import run_flow
     from tests.plugins.dask_calls import loads_by_engine
 
-    more, walls = calls(folder), {"ALONE": 0.0, "ANY": 0.0}
+    more, walls = calls(folder, seconds), {"ALONE": 0.0, "ANY": 0.0}
     with cluster(folder, share=share) as client:
         address = client.scheduler.address
 
@@ -151,8 +155,8 @@ def measure(count: int, turns: int, folder: Path, *, share: bool) -> None:
                 walls[resource] += wall
                 own, all_of_it = processor_seconds() - own, machine_seconds() - all_of_it
                 print(
-                    f"{1 + (resource == 'ANY')} worker(s): {count} x {SECONDS} s in {wall:.1f} s, "
-                    f"{count * SECONDS / wall:.2f} x real time; {own:.0f} s of processor time, "
+                    f"{1 + (resource == 'ANY')} worker(s): {count} x {seconds} s in {wall:.1f} s, "
+                    f"{count * seconds / wall:.2f} x real time; {own:.0f} s of processor time, "
                     f"{(all_of_it - own) / wall:.2f} processors busy with other things",
                     flush=True,
                 )

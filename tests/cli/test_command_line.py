@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.warm import environment, warm_python
+from tests.warm import AS_THE_COMMAND, environment, warm_python
 
 
 def server() -> dict[str, str]:
@@ -21,7 +21,7 @@ def earwitness(*arguments: str | Path, **variables: str) -> subprocess.Completed
         [*warm_python(), "-c", "from earwitness.cli import main; main()", *map(str, arguments)],
         capture_output=True,
         text=True,
-        env={**environment(), **variables},
+        env=environment(**{**AS_THE_COMMAND, **variables}),
         timeout=240,
         check=False,
     )
