@@ -113,12 +113,12 @@ class Watcher:
         return count
 
     def _room(self) -> int:
-        """How many may be taken: once `most` were in processing, none until half of them have ended.
+        """How many may be taken: once `most` were in processing, none until a group has room.
 
         A file that took the place of each that ends would have no others to be processed with.
         """
-        there = len(self.folder.drops())
-        return 0 if self._said_full and there > self.most // 2 else self.most - there
+        room = self.most - len(self.folder.drops())
+        return 0 if self._said_full and room < min(TOGETHER, self.most - self.most // 2) else room
 
     def _claim(self, paths: Sequence[Path], room: int) -> list[Drop]:
         claimed: list[Drop] = []

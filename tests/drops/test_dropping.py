@@ -286,7 +286,6 @@ def test_what_waits_for_room_is_taken_together_too(folder: DropFolder) -> None:
         finish(folder, drops[0], result(Outcome.DONE))
         watch.look()
     assert sorted(name for group in office.groups for name in group) == [f"{number:02}.wav" for number in range(70)]
-    # whenever half of those in processing had ended
     assert [len(group) for group in office.groups] == [20, 20, 20, 10]
 
 
