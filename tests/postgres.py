@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -11,6 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+from tests.ports import free_port
 
 _FOLDERS = "/usr/lib/postgresql/*/bin", "/usr/local/pgsql/bin", "/opt/homebrew/opt/postgresql*/bin"
 
@@ -33,9 +34,7 @@ def postgres_server() -> Iterator[str]:
     initdb, server = _program("initdb"), _program("postgres")
     # PostgreSQL refuses to run as root, so root's tests give it to somebody who owns nothing
     somebody: dict[str, int] = {"user": 65534, "group": 65534} if os.getuid() == 0 else {}
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
+    port = free_port()
     address = f"postgresql://tester@127.0.0.1:{port}/postgres"
     with tempfile.TemporaryDirectory(prefix="earwitness-postgres-") as name:
         folder = Path(name)

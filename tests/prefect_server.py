@@ -4,7 +4,6 @@ import fcntl
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.ports import free_port
 from tests.warm import a_strangers, warm_python
 
 WHICH = "EARWITNESS_TEST_SERVER"
@@ -68,13 +68,6 @@ def sqlite_server(folder: Path) -> Iterator[tuple[str, "subprocess.Popen[bytes]"
         with suppress(ProcessLookupError):  # the test may have ended it
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def free_port() -> int:
-    """A port that nobody uses at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _answers(api: str) -> bool:

@@ -19,8 +19,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.ports import free_port
 from tests.postgres import new_database, new_user, postgres_server
-from tests.prefect_server import free_port
 from tests.production_files import compose
 from tests.runs import wait_until
 

@@ -1,11 +1,11 @@
 """A machine of a user's on which `earwitness up` runs."""
 
 import json
-import socket
 import subprocess
 from pathlib import Path
 from typing import Any
 
+from tests.ports import free_port
 from tests.prefect_server import prefect_home
 from tests.warm import a_strangers, warm_python
 
@@ -15,9 +15,7 @@ class Machine:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.environment = {
             **a_strangers(),
             "EARWITNESS_HOME": str(folder / "home"),

@@ -13,7 +13,8 @@ from tests.faults.conftest import QUICK_ARGUMENTS, MakeMachine
 from tests.plugins.clock_faults import main_with_the_clock_moved
 from tests.plugins.server_faults import main_with_a_lost_answer
 from tests.plugins.stage_faults import main_with
-from tests.prefect_server import free_port, sqlite_server
+from tests.ports import free_port
+from tests.prefect_server import sqlite_server
 from tests.runs import bundle_digests, leftovers, wait_until
 
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(900)]
