@@ -20,7 +20,8 @@ AS_THE_COMMAND = {"PREFECT_LOGGING_LEVEL": "CRITICAL", "PREFECT_SERVER_LOGGING_L
 _ALSO = ("earwitness.cli", "prefect.cli", "prefect.server.api.server")
 _NOT_INHERITED = ("PYTEST_", "PYTHONDONTWRITEBYTECODE")
 """What pytest says there changes with every test; and no start must compile our code anew."""
-_NOBODYS = ("PREFECT_", "EARWITNESS_")
+_OURS = ("PREFECT_", "EARWITNESS_")
+"""What a stranger does not have."""
 
 
 def warm_python() -> list[str]:
@@ -30,17 +31,17 @@ def warm_python() -> list[str]:
 
 def environment(**variables: str) -> dict[str, str]:
     """For a process that is started with `warm_python`: that of this one, and these variables."""
-    ours = {name: value for name, value in os.environ.items() if name.startswith(_NOBODYS)}
+    ours = {name: value for name, value in os.environ.items() if name.startswith(_OURS)}
     return {**ours, **a_strangers(), **variables}
 
 
 def a_strangers(**variables: str) -> dict[str, str]:
-    """The same for somebody who has nothing to do with this process: neither its store nor its Prefect."""
+    """The same for somebody who has neither the store nor the Prefect of this process."""
     return {**_common(), ADDRESS: str(_fork_server()), **variables}
 
 
 def _common() -> dict[str, str]:
-    left_out = (*_NOT_INHERITED, *_NOBODYS)
+    left_out = (*_NOT_INHERITED, *_OURS)
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     return {**inherited, "PYTHONPATH": str(_ROOT), "HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1"}
 
